@@ -1,0 +1,24 @@
+"""What every verb that touches the database does first: load Django, and bring an empty or older database up to date."""
+
+import os
+
+import click
+
+
+def start(*, language: str = "") -> None:
+    """Set Django up and migrate where needed. Raises `click.ClickException` when the database cannot be reached."""
+    import django
+    from django.db import OperationalError, connection
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db.migrations.executor import MigrationExecutor
+    from django.utils import translation
+
+    translation.activate(language or os.environ.get("WUSHE_LANGUAGE", "zh-hans"))
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()) or not connection.introspection.table_names():
+            call_command("migrate", verbosity=0, interactive=False, run_syncdb=True)
+    except OperationalError as error:
+        raise click.ClickException(f"the database cannot be reached: {str(error).strip().splitlines()[0]}") from None
