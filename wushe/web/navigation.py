@@ -1,0 +1,60 @@
+"""What stands in the menus of the three faces. Each room adds its own entries; whoever has no right to a page does not see it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from wushe.kernel import policy
+from wushe.kernel.actor import Actor
+
+Face = Literal["desk", "portal", "me"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a menu. `needs` is (verb, data class), or None where everyone who sees the face may go."""
+
+    face: Face
+    url_name: str
+    label: Promise
+    icon: str
+    needs: tuple[str, str] | None = None
+    group: Promise | None = None
+    signed_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entry as one visitor sees it on one page."""
+
+    href: str
+    label: Promise
+    icon: str
+    current: bool
+    group: Promise | None
+
+
+ENTRIES: list[Entry] = [
+    Entry("portal", "portal:home", _("首页"), "house"),
+    Entry("portal", "portal:about", _("关于五社"), "info"),
+]
+
+
+def links(face: Face, actor: Actor | None, path: str) -> Iterator[Link]:
+    """Yield the entries of `face` that `actor` may follow; the one whose address is the longest head of `path` is current."""
+    actor = actor or Actor.anonymous()
+    entries = [entry for entry in ENTRIES if entry.face == face and _open_to(entry, actor)]
+    addresses = [reverse(entry.url_name) for entry in entries]
+    here = max((a for a in addresses if path == a or (path.startswith(a) and a.count("/") > 2)), key=len, default="")
+    for entry, address in zip(entries, addresses, strict=True):
+        yield Link(address, entry.label, entry.icon, address == here, entry.group)
+
+
+def _open_to(entry: Entry, actor: Actor) -> bool:
+    if entry.signed_in and not actor.is_signed_in:
+        return False
+    return entry.needs is None or policy.allows_somewhere(actor, *entry.needs)
