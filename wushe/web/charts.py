@@ -7,6 +7,7 @@ a drawing also stands in the table beside it; an item whose value is None is dra
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from django.utils.html import conditional_escape, format_html
@@ -75,7 +76,12 @@ class Chart:
             "title": str(self.title),
             "unit": str(self.unit),
             "items": [
-                {"label": str(row.item.label), "value": row.item.value, "hue": row.item.hue, "href": row.item.href}
+                {
+                    "label": str(row.item.label),
+                    "value": row.item.value,
+                    "hue": row.item.hue,
+                    "href": row.item.href,
+                }
                 for row in self.rows
             ],
         }
@@ -106,7 +112,7 @@ def angles(values: Sequence[float]) -> list[tuple[float, float]]:
         running += value
         edges.append(min(running / total, 1.0) * 360)
     edges[-1] = 360.0
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def ring_chart(
@@ -130,7 +136,8 @@ def ring_chart(
         )
     )
     rows = tuple(
-        Row(item, number(item.value), share=_share(item.value, total) if total >= 20 else "") for item in items
+        Row(item, number(item.value), share=_share(item.value, total) if total >= 20 else "")
+        for item in items
     )
     return Chart("ring", title, unit, rows, _svg(200, 200, parts), note, source)
 
@@ -203,8 +210,14 @@ def line_chart(
             format_html(
                 '<line class="chart-grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
                 '<text class="chart-tick" x="{}" y="{}" text-anchor="end">{}</text>',
-                left, width - right, y(tick), y(tick), left - 8, y(tick) + 5, number(_round(tick)),
-            )  # fmt: skip
+                left,
+                width - right,
+                y(tick),
+                y(tick),
+                left - 8,
+                y(tick) + 5,
+                number(_round(tick)),
+            )
         )
     for run in _runs(items):
         banded = [i for i in run if items[i].low is not None and items[i].high is not None]
@@ -217,8 +230,10 @@ def line_chart(
         for i in run:
             circle = format_html(
                 '<circle class="chart-point" cx="{}" cy="{}" r="4"><title>{}</title></circle>',
-                x(i), y(items[i].value or 0), f"{items[i].label}: {number(items[i].value)}",
-            )  # fmt: skip
+                x(i),
+                y(items[i].value or 0),
+                f"{items[i].label}: {number(items[i].value)}",
+            )
             parts.append(_linked(items[i], circle))
     every = max(1, math.ceil(len(items) / 6))
     for index, item in enumerate(items):
@@ -227,8 +242,11 @@ def line_chart(
             parts.append(
                 format_html(
                     '<text class="chart-tick" x="{}" y="{}" text-anchor="{}">{}</text>',
-                    x(index), height - 8, anchor, item.label,
-                )  # fmt: skip
+                    x(index),
+                    height - 8,
+                    anchor,
+                    item.label,
+                )
             )
     rows = tuple(Row(item, number(item.value)) for item in items)
     return Chart("line", title, unit, rows, _svg(width, height, parts), note, source)
@@ -298,7 +316,9 @@ def _svg(width: int, height: int, parts: Sequence[SafeString]) -> SafeString:
         '<svg class="chart-svg" viewBox="0 0 {} {}" aria-hidden="true" focusable="false">{}</svg>',
         width,
         height,
-        mark_safe("".join(conditional_escape(part) for part in parts)),  # noqa: S308 - every part is escaped or already safe
+        mark_safe(
+            "".join(conditional_escape(part) for part in parts)
+        ),  # every part is escaped or already safe
     )
 
 
@@ -317,7 +337,9 @@ def _ceiling(value: float) -> float:
     if value <= 0:
         return 1.0
     power: float = 10 ** math.floor(math.log10(value))
-    return float(next((step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.999999), 10 * power))
+    return float(
+        next((step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.999999), 10 * power)
+    )
 
 
 def _share(value: float | None, total: float) -> str:

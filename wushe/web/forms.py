@@ -49,7 +49,9 @@ class Form(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
-        self.use_required_attribute = False  # the server explains what is missing, in words and beside the field
+        self.use_required_attribute = (
+            False  # the server explains what is missing, in words and beside the field
+        )
         for field in self.fields.values():
             _dress(field)
 

@@ -79,5 +79,5 @@ def icon(name: str, extra: str = "") -> SafeString:
     return format_html(
         '<svg class="w-icon{}" viewBox="0 0 24 24" aria-hidden="true" focusable="false">{}</svg>',
         f" {extra}" if extra else "",
-        mark_safe(SHAPES[name]),  # noqa: S308 - constants of this module
+        mark_safe(SHAPES[name]),  # constants of this module
     )

@@ -146,7 +146,11 @@ class Listing:
     def size_links(self) -> list[tuple[int, str, bool]]:
         """(size, address, current) of each page size on offer."""
         return [
-            (size, self.address(size=size if size != self.default_size else None, page=None), size == self.size)
+            (
+                size,
+                self.address(size=size if size != self.default_size else None, page=None),
+                size == self.size,
+            )
             for size in self.page_sizes
         ]
 
@@ -173,7 +177,9 @@ class Listing:
         for number in wanted:
             if links and links[-1].number is not None and number - links[-1].number > 1:
                 links.append(PageLink(None))
-            links.append(PageLink(number, self.address(page=number if number > 1 else None), number == self.number))
+            links.append(
+                PageLink(number, self.address(page=number if number > 1 else None), number == self.number)
+            )
         return links
 
     @property
@@ -202,7 +208,11 @@ class Listing:
         )
 
     def _every_row(self) -> Iterable[Any]:
-        return self.everything.iterator(chunk_size=2000) if isinstance(self.everything, QuerySet) else self.everything
+        return (
+            self.everything.iterator(chunk_size=2000)
+            if isinstance(self.everything, QuerySet)
+            else self.everything
+        )
 
 
 def listing(
@@ -336,7 +346,11 @@ def _csv_lines(table: Iterable[list[Any]]) -> Iterator[bytes]:
     for row in table:
         values = [_plain(value) for value in row]
         writer.writerow(
-            v.strftime("%Y-%m-%d %H:%M") if isinstance(v, datetime) else v.isoformat() if isinstance(v, date) else v
+            v.strftime("%Y-%m-%d %H:%M")
+            if isinstance(v, datetime)
+            else v.isoformat()
+            if isinstance(v, date)
+            else v
             for v in values
         )
         yield buffer.getvalue().encode()

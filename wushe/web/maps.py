@@ -101,20 +101,31 @@ def point_map(title: Text, points: Sequence[Point], *, missing: int = 0) -> Poin
     spots, scale = project(points)
     numbered = len(points) <= NUMBERED
     parts: list[SafeString] = [
-        mark_safe(f'<rect class="map-sheet" x="0" y="0" width="{WIDTH}" height="{HEIGHT}" rx="12"/>')  # noqa: S308 - constants
+        mark_safe(
+            f'<rect class="map-sheet" x="0" y="0" width="{WIDTH}" height="{HEIGHT}" rx="12"/>'
+        )  # constants
     ]
     for n, (point, (x, y)) in enumerate(zip(points, spots, strict=True), start=1):
         if numbered:
             mark = format_html(
                 '<circle class="{}" cx="{}" cy="{}" r="13"><title>{}</title></circle>'
                 '<text class="map-number" x="{}" y="{}" text-anchor="middle">{}</text>',
-                f"map-point {point.hue_class}", x, y, point.label, x, y + 5, n,
-            )  # fmt: skip
+                f"map-point {point.hue_class}",
+                x,
+                y,
+                point.label,
+                x,
+                y + 5,
+                n,
+            )
         else:
             mark = format_html(
                 '<circle class="{}" cx="{}" cy="{}" r="5"><title>{}</title></circle>',
-                f"map-point {point.hue_class}", x, y, point.label,
-            )  # fmt: skip
+                f"map-point {point.hue_class}",
+                x,
+                y,
+                point.label,
+            )
         if point.href:
             # The list beside the map holds the same link for keyboards.
             mark = format_html('<a href="{}" tabindex="-1">{}</a>', point.href, mark)
@@ -125,20 +136,28 @@ def point_map(title: Text, points: Sequence[Point], *, missing: int = 0) -> Poin
         parts.append(
             format_html(
                 '<path class="map-scale" d="M16 {0}v6h{1}v-6" fill="none"/><text class="chart-tick" x="{2}" y="{3}">{4}</text>',
-                HEIGHT - 22, round(pixels, 1), round(pixels + 24, 1), HEIGHT - 12, length,
-            )  # fmt: skip
+                HEIGHT - 22,
+                round(pixels, 1),
+                round(pixels + 24, 1),
+                HEIGHT - 12,
+                length,
+            )
         )
     else:
         parts.append(
             format_html(
                 '<text class="chart-unit" x="{}" y="{}" text-anchor="middle">{}</text>',
-                WIDTH // 2, HEIGHT // 2, _("还没有填写坐标"),
-            )  # fmt: skip
+                WIDTH // 2,
+                HEIGHT // 2,
+                _("还没有填写坐标"),
+            )
         )
     svg = format_html(
         '<svg class="chart-svg" viewBox="0 0 {} {}" aria-hidden="true" focusable="false">{}</svg>',
         WIDTH,
         HEIGHT,
-        mark_safe("".join(conditional_escape(part) for part in parts)),  # noqa: S308 - every part is escaped or already safe
+        mark_safe(
+            "".join(conditional_escape(part) for part in parts)
+        ),  # every part is escaped or already safe
     )
     return PointMap(title, tuple(points), svg, missing)

@@ -49,7 +49,9 @@ def links(face: Face, actor: Actor | None, path: str) -> Iterator[Link]:
     actor = actor or Actor.anonymous()
     entries = [entry for entry in ENTRIES if entry.face == face and _open_to(entry, actor)]
     addresses = [reverse(entry.url_name) for entry in entries]
-    here = max((a for a in addresses if path == a or (path.startswith(a) and a.count("/") > 2)), key=len, default="")
+    here = max(
+        (a for a in addresses if path == a or (path.startswith(a) and a.count("/") > 2)), key=len, default=""
+    )
     for entry, address in zip(entries, addresses, strict=True):
         yield Link(address, entry.label, entry.icon, address == here, entry.group)
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.cache import patch_cache_control
 
 from wushe.kernel import policy
@@ -83,7 +83,8 @@ def _may_enter(actor: Actor, permission: Permission) -> bool:
 def _to_login(request: Request) -> HttpResponse:
     # A form cannot be sent again by a redirect: after log-in the visitor comes back to the page that held it.
     here = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
-    redirect = redirect_to_login(here, settings.LOGIN_URL)
+    # Not django.contrib.auth's own: that module needs tables this house does not have.
+    redirect = HttpResponseRedirect(f"{settings.LOGIN_URL}?{urlencode({'next': here})}")
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(status=204, headers={"HX-Redirect": redirect.url})
     return redirect

@@ -1,5 +1,6 @@
 """Filters and tags of the design system. See docs/design-system.md for how to use each."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
@@ -10,10 +11,11 @@ from django.forms import BoundField
 from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.template.context import Context
 from django.template.loader import render_to_string
+from django.template.loader_tags import BLOCK_CONTEXT_KEY
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -27,8 +29,8 @@ from wushe.web.maps import PointMap
 
 register = template.Library()
 
-_WEEKDAYS = {"zh": "周一 周二 周三 周四 周五 周六 周日".split(), "en": "Mon Tue Wed Thu Fri Sat Sun".split()}
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_WEEKDAYS = ("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MISSING = "—"
 
 
@@ -51,9 +53,9 @@ def day(value: date | datetime | None, style: str = "") -> str:
     value = _local(value)
     if _english():
         text = f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
-        return text if style == "short" else f"{_WEEKDAYS['en'][value.weekday()]} {text}"
+        return text if style == "short" else f"{_WEEKDAYS[1][value.weekday()]} {text}"
     text = f"{value.year}年{value.month}月{value.day}日"
-    return text if style == "short" else f"{text} {_WEEKDAYS['zh'][value.weekday()]}"
+    return text if style == "short" else f"{text} 周{_WEEKDAYS[0][value.weekday()]}"
 
 
 @register.filter
@@ -190,7 +192,10 @@ def society(key: str) -> SafeString:
     """Badge of one of the five societies: hue, icon and word."""
     found = SOCIETIES[key]
     return format_html(
-        '<span class="w-society hue-{}">{}{}</span>', key.replace("_", "-"), icons.icon(found.icon), found.label
+        '<span class="w-society hue-{}">{}{}</span>',
+        key.replace("_", "-"),
+        icons.icon(found.icon),
+        found.label,
     )
 
 
@@ -238,7 +243,9 @@ def figure(
 
 
 @register.inclusion_tag("components/empty_state.html")
-def empty_state(icon: str, title: object, text: object = "", label: object = "", href: str = "") -> dict[str, Any]:
+def empty_state(
+    icon: str, title: object, text: object = "", label: object = "", href: str = ""
+) -> dict[str, Any]:
     """What to show where nothing is: what would be here, and how to begin."""
     return {"icon": icon, "title": title, "text": text, "label": label, "href": href}
 
@@ -260,7 +267,9 @@ def crumb(href: str, label: object) -> SafeString:
 @register.simple_tag
 def back_link(href: str, label: object = "") -> SafeString:
     """Back to where one came from, at the top of a portal page."""
-    return format_html('<a class="w-back" href="{}">{}{}</a>', href, icons.icon("arrow-left"), label or _("返回"))
+    return format_html(
+        '<a class="w-back" href="{}">{}{}</a>', href, icons.icon("arrow-left"), label or _("返回")
+    )
 
 
 @register.simple_tag
@@ -279,7 +288,12 @@ def code_block(text: str, label: object = "") -> dict[str, Any]:
 
 @register.inclusion_tag("components/post_button.html", takes_context=True)
 def post_button(
-    context: Context, url: str, label: object, icon: str = "", css: str = "btn btn-outline-secondary", **values: object
+    context: Context,
+    url: str,
+    label: object,
+    icon: str = "",
+    css: str = "btn btn-outline-secondary",
+    **values: object,
 ) -> dict[str, Any]:
     """A form of one button, with hidden values."""
     return {
@@ -335,9 +349,18 @@ def chart(chart: Chart, *, enhance: bool = False, heading: int = 3) -> dict[str,
 
 
 @register.inclusion_tag("components/map.html")
-def map(chart: PointMap, *, enhance: bool = False) -> dict[str, Any]:  # noqa: A001 - the tag's name
+def map(chart: PointMap, *, enhance: bool = False) -> dict[str, Any]:
     """Points on a blank canvas with their list."""
     return {"map": chart, "enhance": enhance and bool(chart.points)}
+
+
+_SCRIPT_ESCAPES = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
+
+
+@register.filter
+def as_json(value: object) -> SafeString:
+    """JSON that may stand inside a script element of type application/json."""
+    return mark_safe(json.dumps(value, ensure_ascii=False).translate(_SCRIPT_ESCAPES))
 
 
 # --- tags: lists ------------------------------------------------------------------------------------------------------
@@ -398,6 +421,14 @@ def menu(context: Context, face: navigation.Face) -> Sequence[navigation.Link]:
     if request is None:
         return []
     return list(navigation.links(face, getattr(request, "actor", None), request.path))
+
+
+@register.simple_tag(takes_context=True)
+def page_title(context: Context) -> str:
+    """What the page put into its `title` block: the heading, unless the page writes another."""
+    blocks = context.render_context.get(BLOCK_CONTEXT_KEY)
+    node = blocks.get_block("title") if blocks else None
+    return node.nodelist.render(context) if node else ""
 
 
 @register.simple_tag
