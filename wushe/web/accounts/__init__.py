@@ -1,0 +1,1 @@
+"""Log-in, links and cards that open it, and the desk's pages about accounts and role grants."""

@@ -1,0 +1,6 @@
+"""Addresses of log-in and account pages."""
+
+from django.urls import URLPattern, URLResolver
+
+app_name = "accounts"
+urlpatterns: list[URLPattern | URLResolver] = []
