@@ -76,7 +76,7 @@ test-long: .venv/.dev $(ASSETS)
 lint: .venv/.dev $(CATALOG)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	WUSHE_DATA=build/lint $(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTHON) -m tools.checks migrations
 	$(PYTHON) -m tools.messages check
@@ -96,7 +96,7 @@ lock: .venv/.dev
 	$(PYTHON) -m tools.assets lock
 
 wheel: .venv/.dev $(ASSETS)
-	$(PYTHON) -m build --wheel --no-isolation --outdir dist .
+	$(PYTHON) -m tools.wheel dist
 
 screenshots: .venv/.dev $(ASSETS)
 	$(PYTHON) -m tools.screenshots

@@ -47,12 +47,19 @@ if "django.conf" in sys.modules and sys.modules["django.conf"].settings.configur
     pytest.exit("Django was configured before tests/conftest.py: unset DJANGO_SETTINGS_MODULE", returncode=3)
 _prepare()
 
-pytest_plugins = ["tests.support.faults", "tests.support.browser", "tests.support.site", "tests.support.queries"]
+pytest_plugins = [
+    "tests.support.faults",
+    "tests.support.browser",
+    "tests.support.site",
+    "tests.support.queries",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: drives a real headless Chromium")
-    config.addinivalue_line("markers", "repository: judges the source tree, whatever the database; runs once, on SQLite")
+    config.addinivalue_line(
+        "markers", "repository: judges the source tree, whatever the database; runs once, on SQLite"
+    )
     import django
 
     django.setup()

@@ -51,15 +51,22 @@ def npm() -> str:
         return found
     own = NODE / "bin" / "npm"
     if not own.exists():
-        print("No npm on this machine: fetching Node.js for the set-up (it is not needed to run Wushe)", flush=True)
+        print(
+            "No npm on this machine: fetching Node.js for the set-up (it is not needed to run Wushe)",
+            flush=True,
+        )
         environment = {**os.environ, "VENV": str(NODE), "PY": sys.executable}
-        subprocess.run(["sh", "tools/venv.sh", "requirements-node.lock"], cwd=ROOT, env=environment, check=True)
+        subprocess.run(
+            ["sh", "tools/venv.sh", "requirements-node.lock"], cwd=ROOT, env=environment, check=True
+        )
     return str(own)
 
 
 def _run_npm(*arguments: str) -> None:
     command = npm()
-    path = f"{Path(command).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # npm looks for its own node there
+    path = (
+        f"{Path(command).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # npm looks for its own node there
+    )
     subprocess.run(
         [command, *arguments, "--no-progress", "--loglevel=error"],
         cwd=ROOT, env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL, check=True,

@@ -38,7 +38,10 @@ def find_chromium(playwright: "Playwright") -> str:
     for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
         if found := shutil.which(name):
             return found
-    for path in ("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", playwright.chromium.executable_path):
+    for path in (
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        playwright.chromium.executable_path,
+    ):
         if os.access(path, os.X_OK):
             return path
     pytest.fail(
@@ -67,7 +70,9 @@ def browser(playwright_driver: "Playwright") -> "Iterator[Browser]":
 
 
 @pytest.fixture
-def new_context(browser: "Browser", request: pytest.FixtureRequest) -> "Iterator[Callable[..., BrowserContext]]":
+def new_context(
+    browser: "Browser", request: pytest.FixtureRequest
+) -> "Iterator[Callable[..., BrowserContext]]":
     """Make browser contexts (own cookies each): `new_context(viewport=PHONE, java_script_enabled=False, locale="en")`.
 
     The test fails when a page of it raised a script error or a Content-Security-Policy violation.
@@ -87,7 +92,9 @@ def new_context(browser: "Browser", request: pytest.FixtureRequest) -> "Iterator
         )
 
     def make(**options: Any) -> "BrowserContext":
-        context = browser.new_context(**{"locale": "zh-CN", "viewport": DESK, "timezone_id": "Asia/Shanghai", **options})
+        context = browser.new_context(
+            **{"locale": "zh-CN", "viewport": DESK, "timezone_id": "Asia/Shanghai", **options}
+        )
         context.set_default_timeout(15_000)
         context.on("page", watch)
         contexts.append(context)
@@ -120,7 +127,9 @@ def accessibility_faults(page: "Page") -> list[str]:
     result = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", WCAG)
     return [
         f"{violation['id']} ({violation['impact']}): {violation['help']}\n      "
-        + "\n      ".join(f"{' '.join(map(str, node['target']))}  {node['html'][:200]}" for node in violation["nodes"][:6])
+        + "\n      ".join(
+            f"{' '.join(map(str, node['target']))}  {node['html'][:200]}" for node in violation["nodes"][:6]
+        )
         for violation in result["violations"]
     ]
 

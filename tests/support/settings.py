@@ -12,6 +12,8 @@ _suffix = "".join(c if c.isalnum() else "_" for c in os.environ.get("WUSHE_TEST_
 if _default["ENGINE"].endswith("sqlite3"):
     # A file, not memory: two connections, locks and a crash then behave as they do in an office.
     _default["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
-    _default["OPTIONS"]["init_command"] = _default["OPTIONS"]["init_command"].replace("synchronous=FULL", "synchronous=OFF")
+    _default["OPTIONS"]["init_command"] = _default["OPTIONS"]["init_command"].replace(
+        "synchronous=FULL", "synchronous=OFF"
+    )
 else:
     _default["TEST"] = {"NAME": f"test_wushe_{_suffix}" if _suffix else "test_wushe"}

@@ -44,7 +44,9 @@ class Site:
         for entry in self.demo.get("logins", []):
             if entry["role"] == role:
                 return dict(entry)
-        pytest.fail(f"the demo data has no log-in for {role}: {[entry['role'] for entry in self.demo.get('logins', [])]}")
+        pytest.fail(
+            f"the demo data has no log-in for {role}: {[entry['role'] for entry in self.demo.get('logins', [])]}"
+        )
 
     def sign_in(self, page: "Page", role: str) -> None:
         """Sign the browser page in as the demo account of `role`, through the log-in form."""
@@ -56,14 +58,18 @@ class Site:
         page.wait_for_url(lambda url: "/login" not in url)
 
 
-def run_wushe(environment: dict[str, str], *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run_wushe(
+    environment: dict[str, str], *arguments: str, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run the real command line in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "wushe.cli.main", *arguments],
         env=environment, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600,
     )  # fmt: skip
     if check and done.returncode != 0:
-        pytest.fail(f"wushe {' '.join(arguments)} ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        pytest.fail(
+            f"wushe {' '.join(arguments)} ended with {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        )
     return done
 
 
@@ -71,7 +77,11 @@ def program_environment(folder: Path, database_url: str) -> dict[str, str]:
     """Return the environment of a program that shares nothing with the test process but the code."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WUSHE_", "PYTEST_", "DJANGO_"))}
     chosen = {name: os.environ[name] for name in ("WUSHE_NO_MIGRATIONS",) if name in os.environ}
-    return kept | chosen | {"WUSHE_DATA": str(folder), "WUSHE_DATABASE_URL": database_url, "WUSHE_LOG_LEVEL": "WARNING"}
+    return (
+        kept
+        | chosen
+        | {"WUSHE_DATA": str(folder), "WUSHE_DATABASE_URL": database_url, "WUSHE_LOG_LEVEL": "WARNING"}
+    )
 
 
 def free_port() -> int:

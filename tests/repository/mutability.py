@@ -1,0 +1,50 @@
+"""Which tables change and which only grow. A new model fails the tests until it is listed here by somebody who thought about it."""
+
+# Rows are corrected, closed and, some of them, deleted. Every change that matters leaves an audit row.
+MUTABLE = {
+    "community.Account",
+    "community.ApiToken",
+    "community.ColumnChoice",
+    "community.Consent",
+    "community.ContactPoint",
+    "community.DistinctPair",
+    "community.Duty",
+    "community.Guardianship",
+    "community.HeldQualification",
+    "community.ImportRun",
+    "community.ImportedRow",
+    "community.Invitation",
+    "community.LoginCard",
+    "community.Membership",
+    "community.OpeningHours",
+    "community.Organization",
+    "community.OrganizationKey",
+    "community.Person",
+    "community.PersonKey",
+    "community.PersonMerge",
+    "community.Place",
+    "community.PlaceKey",
+    "community.RecoveryCode",
+    "community.Responsibility",
+    "community.RoleGrant",
+    "community.RuleValue",
+    "community.Skill",
+    "community.Station",
+    "community.Venue",
+    "kernel.FirstAnswer",
+    "kernel.InstallationFact",
+    "kernel.OutboxMessage",
+    "kernel.PersonalKey",
+    "kernel.Schedule",
+    "kernel.ThrottleBucket",
+    "kernel.WorkerBeat",
+}
+
+# Rows are inserted and never touched again; triggers in the database refuse anything else.
+APPEND_ONLY = {
+    "community.PlaceEra",
+    "kernel.AuditBatch",
+    "kernel.AuditCheckpoint",
+    "kernel.AuditEvent",
+    "kernel.AuditLeaf",
+}
