@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from wushe.community.rules import people as rules
 from wushe.kernel.fields import EncryptedField, KeyField
 from wushe.kernel.scoping import ScopedModel
 
@@ -60,7 +61,13 @@ class Person(ScopedModel):
             models.CheckConstraint(name="person_not_merged_into_itself", condition=~Q(merged_into=F("id"))),
             models.CheckConstraint(name="person_has_name", condition=~Q(name="")),
         ]
-        indexes = [models.Index(fields=["place", "status", "name_key"], name="person_by_place")]
+        indexes = [
+            models.Index(fields=["place", "status", "name_key"], name="person_by_place"),
+            # The place page counts volunteers by place over the whole nation from this index alone.
+            models.Index(
+                fields=["place"], condition=Q(status="ACTIVE", volunteer_number__isnull=False), name="person_volunteers"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -70,32 +77,35 @@ class Person(ScopedModel):
 
 
 class PersonKey(models.Model):
-    """One row per string by which a person is found (查找键): folded name, readings, initials, neighbouring pairs, phone.
+    """One row per string by which a person's name is found (查找键): itself, its readings, their initials, its ends.
 
-    Carries the person's county and street so that a search inside a scope is one index range even over a million people;
-    both follow from `Person.place` and are rewritten when places move. Phone keys are blind indexes, never digits.
+    Carries the labels of the county and the street of the person's place (third and fourth in its path), so that a search
+    inside a scope is one index range even over a million people; both are rewritten when people or places move. People who are
+    merged away or erased have no keys. Telephone and volunteer numbers are found by their own columns, not here.
+
+    The foreign key is not checked by the database: an import writes the keys of new people shortly before the people
+    themselves, so that the transaction that makes them appear is short. A key without its person finds nobody.
     """
 
     class Kind(models.TextChoices):
-        NAME = "N", "name"
-        PINYIN = "P", "pinyin"
-        INITIALS = "I", "initials"
-        PAIR = "B", "pair"
-        PHONE = "T", "phone"
-        PHONE_TAIL = "F", "phone tail"
-        NUMBER = "V", "volunteer number"
+        NAME = rules.NAME, "name"
+        PINYIN = rules.PINYIN, "likeliest pinyin"
+        OTHER_PINYIN = rules.OTHER_PINYIN, "other pinyin"
+        INITIALS = rules.INITIALS, "initials"
+        SUFFIX = rules.SUFFIX, "end of the name"
 
-    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="keys")
+    person = models.ForeignKey(
+        Person, on_delete=models.CASCADE, related_name="keys", db_constraint=False, db_index=False
+    )
     kind = models.CharField(max_length=1, choices=Kind)
-    key = KeyField(max_length=200)
-    county_id = models.UUIDField(null=True)
-    street_id = models.UUIDField(null=True)
+    key = KeyField(max_length=rules.KEY_LIMIT)
+    county = KeyField(max_length=12, blank=True)
+    street = KeyField(max_length=12, blank=True)
 
     class Meta:
         indexes = [
-            models.Index(fields=["kind", "key"], name="person_key_national"),
-            models.Index(fields=["county_id", "kind", "key"], name="person_key_by_county"),
-            models.Index(fields=["street_id", "kind", "key"], name="person_key_by_street"),
+            models.Index(fields=["street", "kind", "key"], name="person_key_by_street"),
+            models.Index(fields=["kind", "key", "county"], name="person_key_by_key"),
         ]
         constraints = [models.UniqueConstraint(fields=["person", "kind", "key"], name="person_key_once")]
 
@@ -122,10 +132,13 @@ class ContactPoint(ScopedModel):
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.PHONE)
     value = EncryptedField(purpose="person.contact")
     value_index = KeyField(max_length=32, db_index=True, editable=False)
-    tail_index = KeyField(max_length=32, blank=True, editable=False)
+    tail_index = KeyField(max_length=32, blank=True, db_index=True, editable=False)
     is_primary = models.BooleanField(default=False)
 
     personal_fields = ("value", "value_index", "tail_index")
+    # What a row gives up when two people become one and both have such a row; see operations.merging.
+    merge_yields = {"is_primary": False}
+    on_person_erased = "delete"
 
     class Meta:
         constraints = [
@@ -227,7 +240,8 @@ class PersonMerge(ScopedModel):
 
     kept = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="merges_kept")
     gone = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="merges_gone")
-    moved = models.JSONField(default=dict)
+    moved = models.JSONField(default=dict)  # ids and columns only
+    sealed = models.TextField(blank=True)  # what the two rows said before, sealed under the kept person's own key
     merged_at = models.DateTimeField()
     merged_by = models.CharField(max_length=200)
     undo_until = models.DateTimeField()
