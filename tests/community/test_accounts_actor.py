@@ -15,7 +15,13 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def county() -> Place:
     return Place.objects.create(
-        code="990101", name="示例区", level=3, path="/99/9901/990101/", name_key="示例区", pinyin="shiliqu", initials="slq"
+        code="990101",
+        name="示例区",
+        level=3,
+        path="/99/9901/990101/",
+        name_key="示例区",
+        pinyin="shiliqu",
+        initials="slq",
     )
 
 
@@ -26,7 +32,13 @@ def test_an_actor_holds_the_grants_in_force_and_no_other(county: Place) -> None:
     ended = give(account, "STREET_SUPERVISOR", place=county, granted_at=now - timedelta(days=3))
     ended.revoked_at = now
     ended.save()
-    give(account, "COMMUNITY_WORKER", place=county, granted_at=now - timedelta(days=3), expires_at=now - timedelta(days=1))
+    give(
+        account,
+        "COMMUNITY_WORKER",
+        place=county,
+        granted_at=now - timedelta(days=3),
+        expires_at=now - timedelta(days=1),
+    )
     give(account, "ORGANIZATION_MANAGER", place=county)  # means nothing for a place
     give(account, "AUDITOR", national=True)
     assert {(g.role, g.place_path) for g in queries.actor_for_account(account).grants} == {

@@ -37,7 +37,9 @@ def make_account(
     Without `person` one is made who lives at `place` (else at the organization's place).
     """
     if person is None:
-        home = place or (organization.place if organization else None) or Place.objects.order_by("path").first()
+        home = (
+            place or (organization.place if organization else None) or Place.objects.order_by("path").first()
+        )
         assert home is not None, "make a place first"
         name = name or f"测试人{next(_counter)}"
         person = Person.objects.create(name=name, name_key=fold_name(name), place=home)
@@ -80,7 +82,9 @@ def sign_in(client: Any, account: Account) -> None:
     """Give the test client a session of the account, as a log-in with the right password would."""
     session = client.session
     session["account"] = str(account.pk)
-    session["stamp"] = rules.session_stamp(settings.SECRET_KEY, account.pk, account.password, account.session_round)
+    session["stamp"] = rules.session_stamp(
+        settings.SECRET_KEY, account.pk, account.password, account.session_round
+    )
     session["since"] = int(timezone.now().timestamp())
     session["own_device"] = True
     session.save()

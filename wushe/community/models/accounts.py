@@ -35,13 +35,17 @@ class Account(AbstractBaseUser, ScopedModel):
     person = models.OneToOneField("community.Person", on_delete=models.PROTECT, related_name="account")
     phone_index = KeyField(max_length=32, null=True, blank=True, unique=True, editable=False)
     second_factor = EncryptedField(blank=True, purpose="account.second_factor")
-    second_factor_at = models.DateTimeField(null=True, blank=True)  # null while the enrolment is not confirmed
+    second_factor_at = models.DateTimeField(
+        null=True, blank=True
+    )  # null while the enrolment is not confirmed
     second_factor_step = models.BigIntegerField(default=0)  # the last time step used: a code works once
     is_active = models.BooleanField(default=True)
     must_change_password = models.BooleanField(default=False)
     # Whose account set a password that its owner has not replaced yet: rights added later must not fall to that person.
     password_set_by = models.UUIDField(null=True, blank=True)
-    session_round = models.PositiveIntegerField(default=0)  # part of every session's stamp: adding one ends them all
+    session_round = models.PositiveIntegerField(
+        default=0
+    )  # part of every session's stamp: adding one ends them all
     created_at = models.DateTimeField(auto_now_add=True)
 
     personal_fields = ("phone_index",)
@@ -55,7 +59,8 @@ class Account(AbstractBaseUser, ScopedModel):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                name="account_second_factor_whole", condition=Q(second_factor_at__isnull=True) | ~Q(second_factor="")
+                name="account_second_factor_whole",
+                condition=Q(second_factor_at__isnull=True) | ~Q(second_factor=""),
             ),
         ]
 
@@ -77,12 +82,16 @@ class RoleGrant(ScopedModel):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="grants")
     role = models.CharField(max_length=24)
-    place = models.ForeignKey("community.Place", on_delete=models.PROTECT, null=True, blank=True, related_name="grants")
+    place = models.ForeignKey(
+        "community.Place", on_delete=models.PROTECT, null=True, blank=True, related_name="grants"
+    )
     organization = models.ForeignKey(
         "community.Organization", on_delete=models.PROTECT, null=True, blank=True, related_name="grants"
     )
     is_national = models.BooleanField(default=False)
-    granted_by = models.UUIDField(null=True, blank=True)  # an account; null for the machine's own command line
+    granted_by = models.UUIDField(
+        null=True, blank=True
+    )  # an account; null for the machine's own command line
     granted_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -150,7 +159,9 @@ class Invitation(ScopedModel):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="invitation_expires_later", condition=Q(expires_at__gt=F("created_at"))),
+            models.CheckConstraint(
+                name="invitation_expires_later", condition=Q(expires_at__gt=F("created_at"))
+            ),
             models.UniqueConstraint(
                 fields=["account"],
                 condition=Q(accepted_at__isnull=True, revoked_at__isnull=True),
@@ -229,7 +240,9 @@ class ApiToken(ScopedModel):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="api_token_expires_later", condition=Q(expires_at__gt=F("created_at"))),
+            models.CheckConstraint(
+                name="api_token_expires_later", condition=Q(expires_at__gt=F("created_at"))
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
@@ -109,13 +110,15 @@ def pin_fault(pin: str) -> str | None:
     """Return why `pin` is refused, or None: FORM (not six digits), OBVIOUS (all alike, a run, a pair or triple repeated)."""
     if len(pin) != PIN_LENGTH or not (pin.isascii() and pin.isdigit()):
         return "FORM"
-    steps = {int(b) - int(a) for a, b in zip(pin, pin[1:], strict=False)}
+    steps = {int(b) - int(a) for a, b in pairwise(pin)}
     if steps in ({0}, {1}, {-1}) or pin[:3] == pin[3:] or pin == pin[:2] * 3:
         return "OBVIOUS"
     return None
 
 
-def password_fault(password: str, *, own: Iterable[str] = (), common: Container[str] = frozenset()) -> str | None:
+def password_fault(
+    password: str, *, own: Iterable[str] = (), common: Container[str] = frozenset()
+) -> str | None:
     """Return why `password` is refused, or None.
 
     SHORT, LONG, DIGITS (digits alone must be longer), MONOTONE (fewer than four different characters), COMMON (in `common`,
@@ -139,7 +142,11 @@ def password_fault(password: str, *, own: Iterable[str] = (), common: Container[
 
 def session_stamp(secret: str, account_id: UUID, password: str, session_round: int) -> str:
     """Return what a session must carry to count: it changes with the password and with "log out everywhere"."""
-    return hmac.new(secret.encode(), f"wushe.session\x00{account_id}\x00{password}\x00{session_round}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        secret.encode(),
+        f"wushe.session\x00{account_id}\x00{password}\x00{session_round}".encode(),
+        hashlib.sha256,
+    ).hexdigest()
 
 
 def same(given: str, expected: str) -> bool:
@@ -161,7 +168,9 @@ class Held:
 
 def may_give(actor: Actor, held: Held) -> bool:
     """True when `actor` may hand out, and so also end, exactly this role there."""
-    return policy.may_grant(actor, held.role, place_path=held.place_path, organization_path=held.organization_path)
+    return policy.may_grant(
+        actor, held.role, place_path=held.place_path, organization_path=held.organization_path
+    )
 
 
 def covers(actor: Actor, holdings: Iterable[Held]) -> bool:
@@ -199,7 +208,9 @@ def counts(grant: Grant) -> bool:
 # --- dangerous grants -------------------------------------------------------------------------------------------------
 
 # Roles whose loss would hurt many people at once: `grants check` asks for a second factor.
-POWERFUL: Final = frozenset({policy.PLATFORM_OPERATOR, policy.DISTRICT_ADMIN, policy.STREET_SUPERVISOR, policy.AUDITOR})
+POWERFUL: Final = frozenset(
+    {policy.PLATFORM_OPERATOR, policy.DISTRICT_ADMIN, policy.STREET_SUPERVISOR, policy.AUDITOR}
+)
 # Whoever checks must not be checked by themselves.
 BAD_TOGETHER: Final = (
     frozenset({policy.AUDITOR, policy.DISTRICT_ADMIN}),

@@ -27,7 +27,9 @@ class WhoActs:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         who = SimpleLazyObject(lambda: session.signed_in(request))
         request.signed_in = who  # type: ignore[attr-defined]  # read below, by this middleware alone
-        cast(Request, request).actor = cast(Actor, SimpleLazyObject(lambda: who.actor if who else Actor.anonymous()))
+        cast(Request, request).actor = cast(
+            Actor, SimpleLazyObject(lambda: who.actor if who else Actor.anonymous())
+        )
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:

@@ -113,7 +113,12 @@ def remember_device(request: HttpRequest, response: HttpResponse, account_id: UU
     """Mark this browser as one from which `account_id` logged in: guesses made elsewhere no longer lock it out."""
     value = signing.dumps(f"{account_id}.{new_id()}", salt="wushe.device")
     response.set_cookie(
-        DEVICE_COOKIE, value, max_age=_DEVICE_AGE, httponly=True, samesite="Lax", secure=bool(settings.SESSION_COOKIE_SECURE)
+        DEVICE_COOKIE,
+        value,
+        max_age=_DEVICE_AGE,
+        httponly=True,
+        samesite="Lax",
+        secure=bool(settings.SESSION_COOKIE_SECURE),
     )
 
 
