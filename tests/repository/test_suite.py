@@ -152,7 +152,7 @@ def test_no_browser_is_a_failure_that_says_what_to_run(
     monkeypatch: pytest.MonkeyPatch, playwright_driver: object
 ) -> None:
     class Driver:
-        class chromium:  # noqa: N801  # the name Playwright gives it
+        class chromium:  # the name Playwright gives it
             executable_path = "/nowhere/chromium"
 
     monkeypatch.delenv("WUSHE_CHROMIUM", raising=False)

