@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from wushe.web.components import HUES, SOCIETIES, Text
@@ -129,8 +130,9 @@ def ring_chart(
         parts.append(mark_safe('<circle class="chart-missing" cx="100" cy="100" r="76" fill="none"/>'))
     parts.append(
         format_html(
-            '<text class="chart-total" x="100" y="100" text-anchor="middle">{}</text>'
-            '<text class="chart-unit" x="100" y="124" text-anchor="middle">{}</text>',
+            '<text class="{}" x="100" y="100" text-anchor="middle">{}</text>'
+            '<text class="chart-unit" x="100" y="128" text-anchor="middle">{}</text>',
+            "chart-total" if present else "chart-nothing",
             number(total) if present else _("暂无"),
             unit if present else "",
         )
@@ -346,11 +348,18 @@ def _share(value: float | None, total: float) -> str:
     return "" if value is None or not total else f"{round(value / total * 100)} %"
 
 
+_SCALES = {
+    "en": ((10**6, 10**6, "M"), (10**4, 10**3, "k")),
+    "zh": ((10**8, 10**8, "亿"), (10**4, 10**4, "万")),  # zh: only on Chinese pages
+}
+
+
 def _short(value: float | None) -> str:
     if value is None:
         return "—"
-    if value >= 100_000_000:
-        return f"{value / 100_000_000:.3g}" + _("亿")
-    if value >= 100_000:
-        return f"{value / 10_000:.3g}" + _("万")
+    english = (get_language() or "").startswith("en")
+    scales = _SCALES["en" if english else "zh"]
+    for least, factor, mark in scales:
+        if abs(value) >= least:
+            return f"{value / factor:.3g}{mark}"
     return number(value)

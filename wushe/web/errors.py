@@ -26,41 +26,39 @@ class ErrorPage:
 PAGES: dict[int, ErrorPage] = {
     400: ErrorPage(
         _("这个网址看不懂"),
-        _("网址里有本页不认识的内容,可能是复制时少了或多了几个字。请回到上一页重新点进来。"),
+        _("网址里有本页不认识的内容，可能是复制时少了或多了几个字。请回到上一页重新点进来。"),
         "alert",
     ),
     403: ErrorPage(
         _("您没有打开这一页的权限"),
-        _("您的账号目前不负责这部分工作。如果需要,请联系为您开账号的人调整权限。"),
+        _("您的账号目前不负责这部分工作。如果需要，请联系为您开账号的人调整权限。"),
         "lock",
     ),
     404: ErrorPage(
         _("没有找到这一页"),
-        _("它可能已被移走,网址可能打错了,也可能不在您负责的范围内。"),
+        _("它可能已被移走，网址可能打错了，也可能不在您负责的范围内。"),
         "search",
     ),
-    409: ErrorPage(_("刚刚有人先改了"), _("请返回刷新,看看最新的内容再决定。"), "history"),
+    409: ErrorPage(_("刚刚有人先改了"), _("请返回刷新，看看最新的内容再决定。"), "history"),
     422: ErrorPage(_("这一步没有完成"), _("什么都没有改动。请按提示修改后再试。"), "alert"),
-    429: ErrorPage(_("试得太快了"), _("为了安全,请过几分钟再试。什么都没有丢失。"), "clock"),
+    429: ErrorPage(_("试得太快了"), _("为了安全，请过几分钟再试。什么都没有丢失。"), "clock"),
     500: ErrorPage(
         _("系统出了问题"),
-        _("不是您的错。刚才的操作没有保存。我们已经记下了这个错误,请稍后再试。"),
+        _("不是您的错。刚才的操作没有保存。我们已经记下了这个错误，请稍后再试。"),
         "alert",
     ),
 }
 CSRF = ErrorPage(
     _("这一页放得太久了"),
-    _("为了安全,表单需要重新打开一次。请返回上一页,刷新后再提交;您填的内容通常还在。"),
+    _("为了安全，表单需要重新打开一次。请返回上一页，刷新后再提交；您填的内容通常还在。"),
     "clock",
 )
 
 # Shown when even the template cannot be drawn; both languages, no dependency on anything.
-LAST_RESORT = (
-    '<!doctype html><html lang="zh-Hans"><meta charset="utf-8"><title>系统出了问题</title>'
-    "<h1>系统出了问题</h1><p>刚才的操作没有保存,请稍后再试。</p>"
-    '<p lang="en">Something went wrong on our side. Nothing was saved; please try again later.</p>'
-    '<p><a href="/">返回首页 · Home</a></p></html>'
-)
+LAST_RESORT = """<!doctype html><html lang="zh-Hans"><meta charset="utf-8"><title>系统出了问题</title>
+<h1>系统出了问题</h1><p>刚才的操作没有保存，请稍后再试。</p>
+<p lang="en">Something went wrong on our side. Nothing was saved; please try again later.</p>
+<p><a href="/">返回首页 · Home</a></p></html>"""  # zh: both languages at once
 
 
 def show(request: HttpRequest, status: int, page: ErrorPage | None = None, detail: str = "") -> HttpResponse:

@@ -8,8 +8,10 @@ from django import forms
 from django.forms.boundfield import BoundField
 from django.forms.renderers import DjangoTemplates
 from django.utils.functional import Promise, cached_property
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
-DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")
+DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y年%m月%d日", "%Y%m%d")  # zh: what people type
 
 
 class Renderer(DjangoTemplates):
@@ -54,6 +56,7 @@ class Form(forms.Form):
         )
         for field in self.fields.values():
             _dress(field)
+            _name_what_is_missing(field)
 
     @property
     def field_count(self) -> int:
@@ -106,6 +109,19 @@ class FilterForm(Form):
     @property
     def is_active(self) -> bool:
         return any(field.value() not in (None, "", [], (), False) for field in self.visible_fields())
+
+
+def _name_what_is_missing(field: forms.Field) -> None:
+    """Let the message of an empty required field name it, so that the summary on top can be read on its own."""
+    if field.error_messages.get("required") is not forms.Field.default_error_messages["required"] or not field.label:
+        return
+    if isinstance(field, forms.BooleanField):
+        text = _("请勾选“{label}”。")
+    elif isinstance(field, forms.ChoiceField | forms.FileField):
+        text = _("请选择“{label}”。")
+    else:
+        text = _("请填写“{label}”。")
+    field.error_messages["required"] = format_lazy(text, label=field.label)
 
 
 def _dress(field: forms.Field) -> None:

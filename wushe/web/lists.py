@@ -29,6 +29,7 @@ from wushe.web.page import Request
 MOST_COUNTED: Final = 10_000
 PAGE_SIZES: Final = (25, 50, 100, 200)
 MOST_XLSX_ROWS: Final = 1_000_000
+DEMO_MARK: Final = "演示数据 · Demo data"  # zh: the mark is always in both languages
 RESERVED: Final = frozenset({"sort", "page", "size", "export"})
 
 Rows = QuerySet[Any, Any] | Sequence[Any]
@@ -319,7 +320,7 @@ def _table(columns: Sequence[Column], rows: Iterable[Any], demo: bool) -> Iterat
     for row in rows:
         yield [column.value(row) for column in columns]
     if demo:
-        yield ["演示数据 · Demo data"]
+        yield [DEMO_MARK]
 
 
 def safe_text(value: str) -> str:
@@ -371,7 +372,7 @@ def _xlsx_file(table: Iterable[list[Any]]) -> IO[bytes]:
     instant = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
     for line, row in enumerate(table):
         if line > MOST_XLSX_ROWS:
-            raise UnknownListOption(gettext_lazy("行数太多,请改用 CSV,或先筛选。"))
+            raise UnknownListOption(gettext_lazy("行数太多，请改用 CSV，或先筛选。"))
         for column, value in enumerate(_plain(item) for item in row):
             if isinstance(value, str):
                 sheet.write_string(line, column, value[:32_767], bold if line == 0 else None)

@@ -7,7 +7,9 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
+from django.utils.functional import SimpleLazyObject
 
+from wushe.kernel import installation
 from wushe.kernel.policy import Refused
 from wushe.kernel.problems import Problem
 from wushe.web import errors
@@ -44,7 +46,7 @@ class SecurityHeaders:
 
 
 class Preferences:
-    """Language and type size as the visitor chose them, by cookie.
+    """Language and type size as the visitor chose them, by cookie; and whether the data are a demo's.
 
     Without a choice the language is the site's, not the browser's: many offices run an English browser they never set.
     """
@@ -58,6 +60,8 @@ class Preferences:
             language = settings.LANGUAGE_CODE
         translation.activate(language)
         request.LANGUAGE_CODE = language
+        if not hasattr(request, "is_demo"):
+            cast(Request, request).is_demo = cast(bool, SimpleLazyObject(installation.is_demo))
         cast(Request, request).large_type = request.COOKIES.get(LARGE_TYPE_COOKIE) == "1"
         response = self.get_response(request)
         response.headers.setdefault("Content-Language", translation.get_language() or settings.LANGUAGE_CODE)

@@ -76,7 +76,8 @@ def _may_enter(actor: Actor, permission: Permission) -> bool:
         return True
     if permission.signed_in:
         return actor.is_signed_in
-    assert permission.verb is not None and permission.data_class is not None
+    assert permission.verb is not None
+    assert permission.data_class is not None
     return policy.allows_somewhere(actor, permission.verb, permission.data_class)
 
 

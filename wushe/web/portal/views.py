@@ -61,6 +61,11 @@ def _back_with(request: Request, cookie: str, value: str) -> HttpResponse:
         target = "/"
     response = HttpResponseRedirect(target)
     response.set_cookie(
-        cookie, value, max_age=A_YEAR, samesite="Lax", secure=bool(settings.SESSION_COOKIE_SECURE), httponly=True
+        cookie,
+        value,
+        max_age=A_YEAR,
+        samesite="Lax",
+        secure=bool(settings.SESSION_COOKIE_SECURE),
+        httponly=True,
     )
     return response

@@ -24,12 +24,12 @@ from wushe.web import icons, navigation
 from wushe.web.charts import Chart
 from wushe.web.components import SOCIETIES, Step
 from wushe.web.forms import Form
-from wushe.web.lists import Listing
+from wushe.web.lists import DEMO_MARK, Listing
 from wushe.web.maps import PointMap
 
 register = template.Library()
 
-_WEEKDAYS = ("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))
+_WEEKDAYS = ("一二三四五六日", ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))  # zh: only on Chinese pages
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MISSING = "—"
 
@@ -54,8 +54,10 @@ def day(value: date | datetime | None, style: str = "") -> str:
     if _english():
         text = f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
         return text if style == "short" else f"{_WEEKDAYS[1][value.weekday()]} {text}"
-    text = f"{value.year}年{value.month}月{value.day}日"
-    return text if style == "short" else f"{text} 周{_WEEKDAYS[0][value.weekday()]}"
+    text = f"{value.year}年{value.month}月{value.day}日"  # zh: only on Chinese pages
+    if style == "short":
+        return text
+    return f"{text} 周{_WEEKDAYS[0][value.weekday()]}"  # zh: only on Chinese pages
 
 
 @register.filter
@@ -80,13 +82,17 @@ def month(value: date | datetime | None) -> str:
     if not isinstance(value, date):
         return ""
     value = _local(value)
-    return f"{_MONTHS[value.month - 1]} {value.year}" if _english() else f"{value.year}年{value.month}月"
+    if _english():
+        return f"{_MONTHS[value.month - 1]} {value.year}"
+    return f"{value.year}年{value.month}月"  # zh: only on Chinese pages
 
 
 @register.filter
 def iso(value: date | datetime | None) -> str:
     """The machine-readable form for <time datetime="">."""
-    return _local(value).isoformat(timespec="minutes") if isinstance(value, datetime) else str(value or "")
+    if isinstance(value, datetime) and timezone.is_aware(value):
+        value = timezone.localtime(value)
+    return value.isoformat(timespec="minutes") if isinstance(value, datetime) else str(value or "")
 
 
 # --- filters: numbers -------------------------------------------------------------------------------------------------
@@ -108,15 +114,15 @@ def yuan(fen: int | None) -> str:
 
 @register.filter
 def wan(fen: int | None) -> str:
-    """Money in summaries, from fen: ¥12.3 万, ¥1.2 亿; whole yuan in English and below ten thousand yuan."""
+    """Money in summaries, from fen: ¥12.3 万， ¥1.2 亿； whole yuan in English and below ten thousand yuan."""
     if fen is None:
         return MISSING
     amount = Decimal(abs(fen)) / 100
     sign = "−" if fen < 0 else ""
     if not _english() and amount >= 100_000_000:
-        return f"{sign}¥{_trim(amount / 100_000_000, '0.01')} 亿"
+        return f"{sign}¥{_trim(amount / 100_000_000, '0.01')} 亿"  # zh: only on Chinese pages
     if not _english() and amount >= 10_000:
-        return f"{sign}¥{_trim(amount / 10_000, '0.1')} 万"
+        return f"{sign}¥{_trim(amount / 10_000, '0.1')} 万"  # zh: only on Chinese pages
     return f"{sign}¥{_trim(amount, '1')}"
 
 
@@ -126,7 +132,7 @@ def hours(minutes: int | None) -> str:
     if minutes is None:
         return MISSING
     text = _trim(Decimal(minutes) / 60, "0.01")
-    return f"{text} h" if _english() else f"{text} 小时"
+    return f"{text} h" if _english() else f"{text} 小时"  # zh: only on Chinese pages
 
 
 @register.filter
@@ -137,14 +143,14 @@ def count(value: int | None) -> str:
 
 @register.filter
 def big(value: int | None) -> str:
-    """A large number in a summary: 36 万, 1.2 亿 / 360,000."""
+    """A large number in a summary: 36 万， 1.2 亿 / 360,000."""
     if value is None:
         return MISSING
     if _english() or abs(value) < 10_000:
         return f"{value:,}"
     if abs(value) >= 100_000_000:
-        return f"{_trim(Decimal(value) / 100_000_000, '0.01')} 亿"
-    return f"{_trim(Decimal(value) / 10_000, '0.1')} 万"
+        return f"{_trim(Decimal(value) / 100_000_000, '0.01')} 亿"  # zh: only on Chinese pages
+    return f"{_trim(Decimal(value) / 10_000, '0.1')} 万"  # zh: only on Chinese pages
 
 
 @register.filter
@@ -445,6 +451,35 @@ def here(context: Context) -> str:
     """The address of this page, to come back to."""
     request = context.get("request")
     return request.get_full_path() if request is not None and request.method in ("GET", "HEAD") else "/"
+
+
+@register.simple_tag
+def face(name: str) -> str:
+    """The class of one of the faces, for the html element."""
+    return f"face-{name}"
+
+
+@register.simple_tag
+def narrow() -> str:
+    """The class of a page at reading width: `{% block width %}{% narrow %}{% endblock %}`."""
+    return "w-narrow-page"
+
+
+@register.simple_tag
+def demo_mark() -> SafeString:
+    """The mark of demo data, in both languages whatever the page's."""
+    chinese, english = DEMO_MARK.split(" · ")
+    return format_html(
+        '<span><strong lang="zh-Hans">{}</strong> · <strong lang="en">{}</strong></span>', chinese, english
+    )
+
+
+@register.simple_tag
+def other_language() -> dict[str, str]:
+    """The language one may switch to, named in itself."""
+    if _english():
+        return {"code": "zh-hans", "lang": "zh-Hans", "name": "中文"}  # zh: a language is named in itself
+    return {"code": "en", "lang": "en", "name": "English"}
 
 
 @register.simple_tag

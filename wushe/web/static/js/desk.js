@@ -32,6 +32,7 @@
       record.removeAttribute("id");
       for (const heading of record.querySelectorAll("h1")) heading.id = "drawer-heading";
       body.replaceChildren(record);
+      window.htmx?.process(record);
       body.removeAttribute("aria-busy");
       body.scrollTop = 0;
       enhance(body);
@@ -81,9 +82,15 @@
     script.onerror = reject;
     document.head.append(script);
   }));
-  const color = (name, probe) => {
-    probe.className = name ? `hue-${name.replaceAll("_", "-")}` : "hue-plain";
-    return getComputedStyle(probe).getPropertyValue("--hue-ink").trim();
+  const colors = (items, property) => {
+    const probe = document.createElement("span");
+    document.body.append(probe);
+    const found = items.map((item) => {
+      probe.className = item.hue ? `hue-${item.hue.replaceAll("_", "-")}` : "hue-plain";
+      return getComputedStyle(probe).getPropertyValue(property).trim();
+    });
+    probe.remove();
+    return found;
   };
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -91,13 +98,10 @@
     const data = JSON.parse(figure.querySelector("[data-chart-data]").textContent);
     const place = figure.querySelector(".w-chart-draw");
     await load(figure.dataset.chart);
-    const probe = document.createElement("span");
     const ink = getComputedStyle(document.body);
     const text = { fontFamily: ink.fontFamily, fontSize: parseFloat(ink.fontSize), color: ink.color };
     const box = document.createElement("div");
-    document.body.append(probe);
-    const fill = data.items.map((item) => getComputedStyle((probe.className = item.hue ? `hue-${item.hue.replaceAll("_", "-")}` : "hue-plain", probe)).getPropertyValue("--hue").trim());
-    probe.remove();
+    const fill = colors(data.items, "--hue");
     box.style.height = `${Math.max(place.clientHeight, 220)}px`;
     box.setAttribute("aria-hidden", "true");
     place.replaceChildren(box);
@@ -125,10 +129,7 @@
     document.head.append(sheet);
     await Promise.all([load(figure.dataset.map), new Promise((resolve) => { sheet.onload = sheet.onerror = resolve; })]);
     const place = figure.querySelector(".w-map-draw");
-    const probe = document.createElement("span");
-    document.body.append(probe);
-    const inks = data.points.map((point) => color(point.hue, probe));
-    probe.remove();
+    const inks = colors(data.points, "--hue-ink");
     place.classList.add("is-live");
     place.replaceChildren();
     const view = L.map(place, { attributionControl: false, zoomAnimation: !still, fadeAnimation: !still, zoomSnap: 0.5, maxZoom: 18 });

@@ -71,7 +71,7 @@
       const form = event.target;
       if (form.method !== "post" || event.defaultPrevented) return;
       if (form.dataset.sending) event.preventDefault();
-      else form.dataset.sending = "1";
+      else { form.dataset.sending = "1"; setTimeout(() => delete form.dataset.sending, 10000); }
     });
     addEventListener("pageshow", () => document.querySelectorAll("form[data-sending]").forEach((form) => delete form.dataset.sending));
   };
