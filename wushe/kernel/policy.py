@@ -126,6 +126,7 @@ RULES: Final[Rules] = {
     EVERYONE: {
         "place": _verbs(_ANY, "view"),
         "skill": _verbs(_ANY, "view"),
+        "rule": _verbs(_ANY, "view"),
         "organization": _verbs(_PUBLIC, "view"),
         "station": _verbs(_PUBLIC, "view"),
         "venue": _verbs(_PUBLIC, "view"),
@@ -146,6 +147,7 @@ RULES: Final[Rules] = {
     PLATFORM_OPERATOR: {
         "place": _verbs(_ANY, *_WRITE),
         "skill": _verbs(_ANY, *_WRITE),
+        "rule": _verbs(_ANY, *_WRITE),
         "account": _verbs(_PLACE, "view"),
         "grant": _verbs(_PLACE, "view"),
         "audit": _verbs(_PLACE, "view"),
@@ -314,7 +316,10 @@ def reach(actor: Actor, verb: str, data_class: str) -> Reach:
         elif grant is not None:
             if grant.place_path and relation in (Relation.PLACE, Relation.PLACE_OR_ORGANIZATION):
                 places.add(grant.place_path)
-            if grant.organization_path and relation in (Relation.ORGANIZATION, Relation.PLACE_OR_ORGANIZATION):
+            if grant.organization_path and relation in (
+                Relation.ORGANIZATION,
+                Relation.PLACE_OR_ORGANIZATION,
+            ):
                 organizations.add(grant.organization_path)
     return Reach(everything, public, own, assigned, _outermost(places), _outermost(organizations))
 
@@ -356,6 +361,10 @@ def may_grant(actor: Actor, role: str, *, place_path: str | None, organization_p
             continue
         if grant.place_path and place_path and place_path.startswith(grant.place_path):
             return True
-        if grant.organization_path and organization_path and organization_path.startswith(grant.organization_path):
+        if (
+            grant.organization_path
+            and organization_path
+            and organization_path.startswith(grant.organization_path)
+        ):
             return True
     return False

@@ -1,7 +1,7 @@
 """The stored facts of 五社主体: who and what there is, where, and who may do what."""
 
 from wushe.community.models.accounts import Account, ApiToken, Invitation, LoginCard, RecoveryCode, RoleGrant
-from wushe.community.models.imports import ImportedRow, ImportRun
+from wushe.community.models.imports import ColumnChoice, ImportedRow, ImportRun
 from wushe.community.models.organizations import (
     Duty,
     Membership,
@@ -12,6 +12,7 @@ from wushe.community.models.organizations import (
     Station,
     Venue,
 )
+from wushe.community.models.parameters import RuleValue
 from wushe.community.models.people import (
     Consent,
     ContactPoint,
@@ -24,10 +25,12 @@ from wushe.community.models.people import (
     Skill,
 )
 from wushe.community.models.places import Place, PlaceEra, PlaceKey
+from wushe.community.models.summaries import PlaceTally
 
 __all__ = [
     "Account",
     "ApiToken",
+    "ColumnChoice",
     "Consent",
     "ContactPoint",
     "DistinctPair",
@@ -48,9 +51,11 @@ __all__ = [
     "Place",
     "PlaceEra",
     "PlaceKey",
+    "PlaceTally",
     "RecoveryCode",
     "Responsibility",
     "RoleGrant",
+    "RuleValue",
     "Skill",
     "Station",
     "Venue",

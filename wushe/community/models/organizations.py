@@ -54,12 +54,16 @@ class Organization(ScopedModel):
     name = models.CharField(_("名称"), max_length=200)
     name_key = KeyField(max_length=200, db_index=True, editable=False)
     kind = models.CharField(_("类型"), max_length=24, choices=Kind)
-    registration = models.CharField(_("登记情况"), max_length=10, choices=Registration, default=Registration.NONE)
+    registration = models.CharField(
+        _("登记情况"), max_length=10, choices=Registration, default=Registration.NONE
+    )
     credit_code = KeyField(_("统一社会信用代码"), max_length=18, null=True, blank=True, unique=True)
     place = models.ForeignKey(
         "community.Place", on_delete=models.PROTECT, related_name="organizations", verbose_name=_("所在地")
     )
-    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
+    )
     path = KeyField(max_length=240, unique=True, editable=False)
     purpose = models.TextField(_("宗旨与业务"), blank=True, max_length=2000)
     address = models.CharField(_("地址"), max_length=300, blank=True)
@@ -81,7 +85,8 @@ class Organization(ScopedModel):
             models.CheckConstraint(name="organization_has_name", condition=~Q(name="")),
             models.CheckConstraint(
                 name="organization_closed_has_date",
-                condition=(Q(status="CLOSED") & Q(closed_on__isnull=False)) | (~Q(status="CLOSED") & Q(closed_on__isnull=True)),
+                condition=(Q(status="CLOSED") & Q(closed_on__isnull=False))
+                | (~Q(status="CLOSED") & Q(closed_on__isnull=True)),
             ),
         ]
         indexes = [models.Index(fields=["place", "kind", "status"], name="organization_by_place")]
@@ -99,7 +104,9 @@ class OrganizationKey(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["kind", "key"], name="organization_key_search")]
-        constraints = [models.UniqueConstraint(fields=["organization", "kind", "key"], name="organization_key_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "kind", "key"], name="organization_key_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.key}"
@@ -115,9 +122,16 @@ class Venue(ScopedModel):
         public = "is_public"
 
     name = models.CharField(_("名称"), max_length=200)
-    place = models.ForeignKey("community.Place", on_delete=models.PROTECT, related_name="venues", verbose_name=_("所在地"))
+    place = models.ForeignKey(
+        "community.Place", on_delete=models.PROTECT, related_name="venues", verbose_name=_("所在地")
+    )
     organization = models.ForeignKey(
-        Organization, on_delete=models.PROTECT, null=True, blank=True, related_name="venues", verbose_name=_("管理单位")
+        Organization,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="venues",
+        verbose_name=_("管理单位"),
     )
     address = models.CharField(_("地址"), max_length=300, blank=True)
     capacity = models.PositiveIntegerField(_("容纳人数"), null=True, blank=True)
@@ -170,7 +184,12 @@ class Station(ScopedModel):
         "community.Place", on_delete=models.PROTECT, related_name="stations", verbose_name=_("服务区域")
     )
     venue = models.ForeignKey(
-        Venue, on_delete=models.PROTECT, null=True, blank=True, related_name="stations", verbose_name=_("办公场地")
+        Venue,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="stations",
+        verbose_name=_("办公场地"),
     )
     address = models.CharField(_("地址"), max_length=300, blank=True)
     phone = models.CharField(_("公开电话"), max_length=40, blank=True)
@@ -185,7 +204,9 @@ class Station(ScopedModel):
         constraints = [
             models.CheckConstraint(
                 name="station_dates",
-                condition=Q(closed_on__isnull=True) | Q(opened_on__isnull=True) | Q(closed_on__gte=F("opened_on")),
+                condition=Q(closed_on__isnull=True)
+                | Q(opened_on__isnull=True)
+                | Q(closed_on__gte=F("opened_on")),
             ),
             models.CheckConstraint(
                 name="station_budget_not_negative",
@@ -210,7 +231,8 @@ class OpeningHours(models.Model):
         constraints = [
             models.CheckConstraint(name="hours_weekday", condition=Q(weekday__lte=6)),
             models.CheckConstraint(
-                name="hours_in_order", condition=Q(opens_minutes__lt=F("closes_minutes"), closes_minutes__lte=1440)
+                name="hours_in_order",
+                condition=Q(opens_minutes__lt=F("closes_minutes"), closes_minutes__lte=1440),
             ),
             models.UniqueConstraint(fields=["venue", "weekday", "opens_minutes"], name="hours_once"),
         ]
@@ -244,7 +266,9 @@ class Membership(ScopedModel):
 
     person = models.ForeignKey("community.Person", on_delete=models.CASCADE, related_name="memberships")
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="memberships")
-    station = models.ForeignKey(Station, on_delete=models.PROTECT, null=True, blank=True, related_name="memberships")
+    station = models.ForeignKey(
+        Station, on_delete=models.PROTECT, null=True, blank=True, related_name="memberships"
+    )
     capacity = models.CharField(_("身份"), max_length=20, choices=Capacity)
     title = models.CharField(_("职务"), max_length=80, blank=True)
     started_on = models.DateField(_("开始"), null=True, blank=True)
@@ -253,14 +277,28 @@ class Membership(ScopedModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["person", "organization", "capacity"], condition=Q(ended_on__isnull=True), name="membership_once"
+                fields=["person", "organization", "capacity"],
+                condition=Q(ended_on__isnull=True),
+                name="membership_once",
             ),
             models.CheckConstraint(
                 name="membership_dates",
-                condition=Q(ended_on__isnull=True) | Q(started_on__isnull=True) | Q(ended_on__gte=F("started_on")),
+                condition=Q(ended_on__isnull=True)
+                | Q(started_on__isnull=True)
+                | Q(ended_on__gte=F("started_on")),
             ),
         ]
-        indexes = [models.Index(fields=["organization", "ended_on", "capacity"], name="membership_by_organization")]
+        indexes = [
+            models.Index(fields=["organization", "ended_on", "capacity"], name="membership_by_organization"),
+            # Few among very many volunteers: the place page counts them over the whole nation.
+            models.Index(
+                fields=["organization", "station", "person"],
+                condition=Q(
+                    ended_on__isnull=True, capacity__in=["COMMUNITY_WORKER", "SOCIAL_WORKER", "SUPERVISOR"]
+                ),
+                name="membership_of_workers",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.capacity
@@ -298,11 +336,15 @@ class Responsibility(ScopedModel):
 
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="responsibilities")
     capacity = models.CharField(max_length=10, choices=Capacity)
-    station = models.ForeignKey(Station, on_delete=models.CASCADE, null=True, blank=True, related_name="responsibilities")
+    station = models.ForeignKey(
+        Station, on_delete=models.CASCADE, null=True, blank=True, related_name="responsibilities"
+    )
     subject = models.ForeignKey(
         Organization, on_delete=models.CASCADE, null=True, blank=True, related_name="answered_for_by"
     )
-    duty = models.ForeignKey(Duty, on_delete=models.PROTECT, null=True, blank=True, related_name="responsibilities")
+    duty = models.ForeignKey(
+        Duty, on_delete=models.PROTECT, null=True, blank=True, related_name="responsibilities"
+    )
     place = models.ForeignKey(
         "community.Place", on_delete=models.PROTECT, null=True, blank=True, related_name="responsibilities"
     )
@@ -313,12 +355,15 @@ class Responsibility(ScopedModel):
         constraints = [
             models.CheckConstraint(
                 name="responsibility_one_subject",
-                condition=Q(station__isnull=False, subject__isnull=True, duty__isnull=True, place__isnull=True)
+                condition=Q(
+                    station__isnull=False, subject__isnull=True, duty__isnull=True, place__isnull=True
+                )
                 | Q(station__isnull=True, subject__isnull=False, duty__isnull=True, place__isnull=True)
                 | Q(station__isnull=True, subject__isnull=True, duty__isnull=False, place__isnull=False),
             ),
             models.CheckConstraint(
-                name="responsibility_dates", condition=Q(ended_on__isnull=True) | Q(ended_on__gte=F("started_on"))
+                name="responsibility_dates",
+                condition=Q(ended_on__isnull=True) | Q(ended_on__gte=F("started_on")),
             ),
             models.UniqueConstraint(
                 fields=["station", "capacity"],
