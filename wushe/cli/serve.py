@@ -13,9 +13,16 @@ from wushe.cli.start import start
 @click.command()
 @click.option("--no-worker", is_flag=True, help="Leave background tasks to a separate `wushe worker`.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=int, default=lambda: int(os.environ.get("PORT", "8000")), help="Port; default PORT or 8000.")
+@click.option(
+    "--port",
+    type=int,
+    default=lambda: int(os.environ.get("PORT", "8000")),
+    help="Port; default PORT or 8000.",
+)
 @click.option("--workers", type=int, default=1, show_default=True, help="Web processes.")
-@click.option("--threads", type=int, default=8, show_default=True, help="Requests each process answers at once.")
+@click.option(
+    "--threads", type=int, default=8, show_default=True, help="Requests each process answers at once."
+)
 def serve(no_worker: bool, host: str, port: int, workers: int, threads: int) -> None:
     """Serve the site until Ctrl-C, with due background tasks unless --no-worker."""
     start()

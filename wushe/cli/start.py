@@ -18,7 +18,17 @@ def start(*, language: str = "") -> None:
     translation.activate(language or os.environ.get("WUSHE_LANGUAGE", "zh-hans"))
     try:
         executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()) or not connection.introspection.table_names():
+        if (
+            executor.migration_plan(executor.loader.graph.leaf_nodes())
+            or not connection.introspection.table_names()
+        ):
             call_command("migrate", verbosity=0, interactive=False, run_syncdb=True)
+            # Imported late: the rooms need Django set up, and only a new or newly upgraded database needs the vocabularies.
+            from wushe.community.operations.vocabularies import seed_vocabularies
+            from wushe.kernel.actor import Actor
+
+            seed_vocabularies(by=Actor.system("init"))
     except OperationalError as error:
-        raise click.ClickException(f"the database cannot be reached: {str(error).strip().splitlines()[0]}") from None
+        raise click.ClickException(
+            f"the database cannot be reached: {str(error).strip().splitlines()[0]}"
+        ) from None

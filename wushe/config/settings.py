@@ -43,6 +43,7 @@ BEHIND_PROXY = _flag("WUSHE_PROXY")
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
+    "django.contrib.auth",  # password hashing and log-in only: rights are kernel.policy's, its permission tables stay unused
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
