@@ -1,225 +1,253 @@
-"""`make screenshots`: every page of a fresh demo site as a phone and a desk show it, and two contact sheets of them.
+"""`make screenshots`: look at every page of a demo site, on a phone and on a desk, in both languages.
 
-The pages are found by walking the links as a visitor and as each demo role; one page is taken of every address pattern and
-role's shell. Full-size pictures go to build/screenshots (ignored by git), the contact sheets to docs/.
+Starts a site of its own with demo data, takes the pictures of `tools/screenshot_pages.py`, and writes one contact sheet a face
+to docs/screenshots, beside the few originals the README shows. All originals go to build/screenshots, to look at closely.
 
-    python -m tools.screenshots [--url URL] [--language en] [--only WORD]
+    python -m tools.screenshots [--only NAME …] [--size small|district] [--site URL --demo FILE]
 """
 
 import argparse
-import contextlib
-import html
 import json
 import os
-import re
 import shutil
+import socket
+import subprocess
 import sys
 import tempfile
-from collections import deque
+import time
+import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from typing import Any
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.support.browser import DESK, FLAGS, PHONE, find_chromium
-from tests.support.site import Site, program_environment, run_wushe, serving
+from tools.screenshot_pages import SHOTS, Shot
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURES = ROOT / "build" / "screenshots"
-SHEETS = ROOT / "docs"
-SIZES = {"phone": PHONE, "desk": DESK}
-# Links that leave, change something, or hand out a file.
-NOT_A_PAGE = re.compile(
-    r"/(logout|export|download|static|api/openapi|language)\b|\.(xlsx|csv|pdf|json)$|^/(healthz|readyz)"
-)
-PAGES_PER_ROLE = 80
+SHEETS = ROOT / "docs" / "screenshots"
+ORIGINALS = ROOT / "build" / "screenshots"
+FLAGS = [
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDTHS = {"desk": (1440, 900), "phone": (390, 844)}
+LANGUAGES = ("zh-hans", "en")
+COLUMNS = [(language, device) for language in LANGUAGES for device in WIDTHS]
+CELL_HEIGHT, GAP, LABEL = 330, 12, 20
 
 
-@dataclass(frozen=True)
-class Shot:
-    """One picture: the pattern it stands for, the role that saw it, its address and file."""
+class Codes(dict[str, Any]):
+    """A mapping whose keys may be digits: in a format string `{places[1506]}` the key arrives as a number."""
 
-    name: str
-    role: str
-    address: str
-    file: Path
-
-
-def pattern(path: str) -> str:
-    """Return what pages of one kind share: the path with ids, codes and tokens replaced."""
-    path = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "ID", path)
-    return re.sub(r"/(?:[0-9]{2,}|[A-Za-z0-9_-]{20,})(?=/|$)", "/N", path)
+    def __missing__(self, key: object) -> Any:
+        if isinstance(key, int) and str(key) in self:
+            return self[str(key)]
+        raise KeyError(key)
 
 
-def walk(page: "Page", start: str) -> Iterator[str]:
-    """Yield the addresses of pages, one of each pattern, in the order the links lead to them."""
-    seen = {pattern(urlsplit(start).path)}
-    queue = deque([start])
-    taken = 0
-    while queue and taken < PAGES_PER_ROLE:
-        address = queue.popleft()
-        answer = page.goto(address, wait_until="load")
-        if (
-            answer is None
-            or answer.status >= 400
-            or "text/html" not in answer.headers.get("content-type", "")
-        ):
-            print(f"  {answer.status if answer else '?'} {address}", file=sys.stderr)
-            continue
-        landed = pattern(urlsplit(page.url).path)
-        if landed != pattern(urlsplit(address).path) and landed in seen:
-            continue
-        seen.add(landed)
-        taken += 1
-        yield page.url
-        for link in page.eval_on_selector_all(
-            "a[href]", "links => links.map(link => link.getAttribute('href'))"
-        ):
-            target = urljoin(page.url, link.split("#")[0])
-            parts = urlsplit(target)
-            if (
-                parts.netloc != urlsplit(start).netloc
-                or NOT_A_PAGE.search(parts.path)
-                or pattern(parts.path) in seen
-            ):
-                continue
-            seen.add(pattern(parts.path))
-            queue.append(target)
+@contextmanager
+def demo_site(size: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A site with fresh demo data in a throw-away folder: yields its address and what `wushe demo` printed."""
+    folder = Path(tempfile.mkdtemp(prefix="wushe-screenshots-"))
+    environment = {k: v for k, v in os.environ.items() if k != "WUSHE_DATABASE_URL"} | {
+        "WUSHE_DATA": str(folder),
+        "WUSHE_LOG_LEVEL": "ERROR",
+    }
+    program = [sys.executable, "-m", "wushe.cli.main"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    process = None
+    try:
+        printed = subprocess.run(
+            [*program, "demo", "--size", size],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        process = subprocess.Popen(
+            [*program, "serve", "--port", str(port)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
+        )
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{url}/healthz", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        else:
+            raise SystemExit("tools.screenshots: the site does not answer")
+        yield url, json.loads(printed[printed.index("{") :])
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def take(context: "BrowserContext", address: str, file: Path) -> None:
-    """Write the whole page at `address` as a picture (cut after 4,000 pixels: a contact sheet shows no more)."""
-    page = context.new_page()
-    page.goto(address, wait_until="networkidle")
-    page.emulate_media(reduced_motion="reduce")
-    height = min(4000, page.evaluate("document.documentElement.scrollHeight"))
-    size = page.viewport_size or DESK
-    page.screenshot(
-        path=file,
-        full_page=True,
-        clip={"x": 0, "y": 0, "width": size["width"], "height": max(height, size["height"])},
+def find_chromium(default: str) -> str:
+    """Return the browser to drive: WUSHE_CHROMIUM, one of the machine's, or Playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = os.environ.get("WUSHE_CHROMIUM") or next(filter(None, map(shutil.which, names)), default)
+    if not os.access(found, os.X_OK):
+        raise SystemExit("tools.screenshots: no Chromium; run .venv/bin/playwright install chromium")
+    return found
+
+
+class Camera:
+    """Signs in once a role and takes pictures."""
+
+    def __init__(self, browser: Browser, site: str, demo: dict[str, Any]) -> None:
+        self.browser, self.site, self.demo = browser, site, demo
+        self.sessions: dict[str, Any] = {}
+
+    def context(self, role: str, language: str, device: str) -> BrowserContext:
+        """Return a browser context signed in as `role` ("" for a passer-by)."""
+        width, height = WIDTHS[device]
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            storage_state=self.session(role) if role else None,
+            is_mobile=device == "phone",
+            has_touch=device == "phone",
+            reduced_motion="reduce",
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+        )
+        context.add_cookies([{"name": "wushe_language", "value": language, "url": self.site}])
+        return context
+
+    def session(self, role: str) -> Any:
+        """Return the cookies of a signed-in demo account of `role`."""
+        if role not in self.sessions:
+            entry = next((login for login in self.demo["logins"] if login["role"] == role), None)
+            if entry is None:
+                raise SystemExit(f"tools.screenshots: the demo has no log-in for {role}")
+            context = self.browser.new_context()
+            page = context.new_page()
+            page.goto(f"{self.site}/login/")
+            page.locator("main input[name=identifier], main input[name=username]").first.fill(
+                str(entry["account"])
+            )
+            page.locator("main input[name=password]").fill(str(entry["password"]))
+            page.locator("main form [type=submit]").first.click()
+            page.wait_for_load_state()
+            if "/login" in page.url:
+                raise SystemExit(f"tools.screenshots: the demo log-in for {role} does not work")
+            self.sessions[role] = context.storage_state()
+            context.close()
+        return self.sessions[role]
+
+    def take(self, shot: Shot) -> dict[tuple[str, str], Path]:
+        """Take the four pictures of one page; return their files. Says when a page is wider than the screen."""
+        taken: dict[tuple[str, str], Path] = {}
+        for language, device in COLUMNS:
+            context = self.context(shot.role, language, device)
+            page = context.new_page()
+            self.open(page, shot)
+            too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            if too_wide > 0:
+                print(f"  {shot.name} {language} {device}: {too_wide} pixels wider than the screen")
+            path = ORIGINALS / f"{shot.name}-{language}-{device}.png"
+            page.screenshot(path=path, full_page=True)
+            taken[language, device] = path
+            context.close()
+        return taken
+
+    def open(self, page: Page, shot: Shot) -> None:
+        """Open the page of a shot, following its link where it has one."""
+        page.goto(self.site + shot.url.format_map(self.demo), wait_until="networkidle")
+        if shot.follow:
+            href = page.locator(shot.follow).first.get_attribute("href")
+            if not href:
+                raise SystemExit(f"tools.screenshots: {shot.name}: nothing to follow at {page.url}")
+            page.goto(self.site + href if href.startswith("/") else href, wait_until="networkidle")
+
+
+def contact_sheet(shots: list[tuple[Shot, dict[tuple[str, str], Path]]]) -> Image.Image:
+    """Return one picture of many: a row a page, the top of each picture at the same height."""
+    widths = [round(WIDTHS[device][0] / WIDTHS[device][1] * CELL_HEIGHT) for _language, device in COLUMNS]
+    sheet = Image.new(
+        "RGB",
+        (sum(widths) + GAP * (len(widths) + 1), (CELL_HEIGHT + LABEL + GAP) * len(shots) + GAP),
+        "#d9d4cc",
     )
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    if wide > 0:
-        print(f"  {size['width']} px: {urlsplit(address).path} runs {wide} px over the edge", file=sys.stderr)
-    page.close()
-
-
-def photograph(browser: "Browser", site: Site, language: str, only: str) -> dict[str, list[Shot]]:
-    """Walk the site as a visitor and as every demo role; return the pictures by size."""
-    shots: dict[str, list[Shot]] = {size: [] for size in SIZES}
-    seen: set[str] = set()
-    roles = ["", *dict.fromkeys(str(entry["role"]) for entry in site.demo["logins"])]
-    for role in roles:
-        with contextlib.ExitStack() as stack:
-            contexts = {}
-            for size, viewport in SIZES.items():
-                contexts[size] = browser.new_context(
-                    viewport=viewport, locale="zh-CN" if language.startswith("zh") else "en-US", reduced_motion="reduce",
-                    device_scale_factor=1, is_mobile=size == "phone", has_touch=size == "phone",
-                )  # fmt: skip
-                stack.callback(contexts[size].close)
-                contexts[size].add_cookies([{"name": "wushe_language", "value": language, "url": site.url}])
-            walker = contexts["desk"].new_page()
-            start = f"{site.url}/"
-            if role:
-                site.sign_in(walker, role)
-                start = walker.url
-                contexts["phone"].add_cookies(contexts["desk"].cookies())  # type: ignore[arg-type]  # as Playwright handed them out
-            for address in list(walk(walker, start)):
-                key = pattern(urlsplit(address).path)
-                # Pages every role sees alike are taken once; a role's own start page always.
-                if (key in seen and address != start) or only not in key:
-                    continue
-                seen.add(key)
-                print(f"{role or 'visitor'}: {urlsplit(address).path}", flush=True)
-                for size, context in contexts.items():
-                    name = re.sub(r"[^A-Za-z0-9]+", "-", key).strip("-") or "home"
-                    file = (
-                        PICTURES
-                        / f"{name}{'-as-' + role.lower() if role and address == start else ''}-{size}.png"
-                    )
-                    take(context, address, file)
-                    shots[size].append(Shot(key, role, address, file))
-    return shots
-
-
-def contact_sheet(browser: "Browser", shots: list[Shot], size: str, target: Path) -> None:
-    """Draw the thumbnails of one size, with captions, into one picture."""
-    columns, width = (8, 190) if size == "phone" else (4, 380)
-    # The crop of a page's top, in the shape of its screen, says enough.
-    height = round(width * (1.9 if size == "phone" else 0.75))
-    cells = "".join(
-        f'<figure><div><img src="{shot.file.as_uri()}"></div><figcaption>{html.escape(shot.name)}'
-        f"{' · ' + html.escape(shot.role.lower()) if shot.role else ''}</figcaption></figure>"
-        for shot in shots
-    )
-    sheet = PICTURES / f"contact-sheet-{size}.html"
-    sheet.write_text(
-        f"""<!doctype html><meta charset="utf-8"><style>
-        body {{ margin: 16px; font: 11px sans-serif; color: #333; background: #e9ecef; }}
-        main {{ display: grid; grid-template-columns: repeat({columns}, {width}px); gap: 14px; }}
-        figure {{ margin: 0; }} div {{ height: {height}px; overflow: hidden; background: #fff; box-shadow: 0 1px 3px #0003; }}
-        img {{ width: 100%; display: block; }} figcaption {{ padding: 4px 0; overflow-wrap: anywhere; }}
-        </style><main>{cells}</main>""",
-        encoding="utf-8",
-    )
-    page = browser.new_page(viewport={"width": columns * (width + 14) + 18, "height": 800})
-    page.goto(sheet.as_uri())
-    page.screenshot(path=target, full_page=True, type="jpeg", quality=72)
-    page.close()
-    print(f"{target.relative_to(ROOT)}: {len(shots)} pages, {target.stat().st_size / 1e6:.1f} MB")
-
-
-@contextlib.contextmanager
-def demo(size: str) -> Iterator[Site]:
-    """Yield a site of our own with fresh demo data on SQLite."""
-    with tempfile.TemporaryDirectory(prefix="wushe-screenshots-") as folder:
-        environment = program_environment(Path(folder), f"sqlite:///{folder}/wushe.sqlite3")
-        printed = run_wushe(environment, "demo", "--size", size).stdout
-        with serving(environment) as url:
-            yield Site(url, environment, Path(folder), json.loads(printed[printed.index("{") :]))
-
-
-@contextlib.contextmanager
-def running(url: str) -> Iterator[Site]:
-    """Yield the site at `url`, started by `make run` with this WUSHE_DATA."""
-    folder = Path(os.environ.get("WUSHE_DATA", "var")).resolve()
-    found: dict[str, Any] = json.loads((folder / "demo.json").read_text(encoding="utf-8"))
-    yield Site(url.rstrip("/"), dict(os.environ), folder, found)
+    draw = ImageDraw.Draw(sheet)
+    top = GAP
+    for shot, taken in shots:
+        draw.text((GAP, top), f"{shot.name}   {shot.url}", fill="#26221e")
+        left = GAP
+        for column, width in zip(COLUMNS, widths, strict=True):
+            with Image.open(taken[column]) as picture:
+                scale = width / picture.width
+                visible = picture.convert("RGB").crop((0, 0, picture.width, round(CELL_HEIGHT / scale)))
+                blank = Image.new("RGB", visible.size, "#faf8f5")
+                blank.paste(picture.convert("RGB"), (0, 0))
+                sheet.paste(blank.resize((width, CELL_HEIGHT), Image.Resampling.LANCZOS), (left, top + LABEL))
+            left += width + GAP
+        top += CELL_HEIGHT + LABEL + GAP
+    return sheet
 
 
 def main() -> None:
-    """Take the pictures and draw the sheets."""
+    """Take all pictures and write the sheets."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--url", help="a running site (make run) instead of a fresh one")
-    parser.add_argument("--size", default="small", help="size of the fresh demo data")
-    parser.add_argument("--language", default="zh-hans")
-    parser.add_argument(
-        "--only", default="", help="only pages whose address holds this word; draws no sheets"
-    )
-    options = parser.parse_args()
-    from playwright.sync_api import sync_playwright
+    parser.add_argument("--only", nargs="*", help="names of pages; the contact sheets are then left alone")
+    parser.add_argument("--size", default="small", help="size of the demo data")
+    parser.add_argument("--site", help="a running site instead of one of our own")
+    parser.add_argument("--demo", type=Path, help="with --site: the file with what `wushe demo` printed")
+    chosen = parser.parse_args()
+    shots = [shot for shot in SHOTS if not chosen.only or shot.name in chosen.only]
+    ORIGINALS.mkdir(parents=True, exist_ok=True)
+    SHEETS.mkdir(parents=True, exist_ok=True)
+    if chosen.site:
+        found = json.loads(chosen.demo.read_text()) if chosen.demo else {"logins": []}
+        take_all(shots, chosen.site.rstrip("/"), found, sheets=not chosen.only)
+    else:
+        with demo_site(chosen.size) as (site, found):
+            take_all(shots, site, found, sheets=not chosen.only)
 
-    shutil.rmtree(PICTURES, ignore_errors=True)
-    PICTURES.mkdir(parents=True)
-    with (
-        running(options.url) if options.url else demo(options.size) as site,
-        sync_playwright() as driver,
-    ):
-        browser = driver.chromium.launch(executable_path=find_chromium(driver), args=FLAGS)
-        shots = photograph(browser, site, options.language, options.only)
-        if not options.only:
-            suffix = "" if options.language.startswith("zh") else f"-{options.language}"
-            for size, taken in shots.items():
-                contact_sheet(browser, taken, size, SHEETS / f"contact-sheet-{size}{suffix}.jpg")
+
+def take_all(shots: list[Shot], site: str, found: dict[str, Any], *, sheets: bool) -> None:
+    """Take the pictures of `shots`; with `sheets` write the contact sheets and the kept originals."""
+    taken: list[tuple[Shot, dict[tuple[str, str], Path]]] = []
+    demo = json.loads(json.dumps(found), object_hook=Codes)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=find_chromium(driver.chromium.executable_path), args=FLAGS
+        )
+        camera = Camera(browser, site, demo)
+        for shot in shots:
+            print(shot.name, flush=True)
+            taken.append((shot, camera.take(shot)))
         browser.close()
+    if not sheets:
+        return
+    for face in dict.fromkeys(shot.face for shot in shots):
+        rows = [(shot, files) for shot, files in taken if shot.face == face]
+        contact_sheet(rows).save(SHEETS / f"contact-{face}.webp", quality=62, method=6)
+    for shot, files in taken:
+        if shot.keep:
+            for language, device in COLUMNS:
+                with Image.open(files[language, device]) as picture:
+                    height = min(picture.height, round(picture.width * (1.7 if device == "phone" else 0.75)))
+                    picture.convert("RGB").crop((0, 0, picture.width, height)).save(
+                        SHEETS / f"{shot.name}-{language}-{device}.webp", quality=70, method=6
+                    )
+    size = sum(path.stat().st_size for path in SHEETS.iterdir())
+    print(f"{SHEETS.relative_to(ROOT)}: {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 from tests.support.browser import DESK, PHONE, check_accessible
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page, Response
+    from playwright.sync_api import BrowserContext, Page
 
 pytestmark = pytest.mark.browser
 
@@ -210,28 +210,6 @@ def test_charts_and_maps_can_be_explored_under_the_policy(browser_page: "Page", 
     page.locator(".leaflet-container .leaflet-interactive").first.wait_for()
     assert page.locator(".leaflet-tile").count() == 0
     assert page.locator(".w-chart-line table tbody tr").count() == 8
-
-
-@pytest.mark.parametrize("path", ["/", "/guide/portal/", "/guide/me/"])
-def test_phone_pages_are_light(new_context: NewContext, site: str, path: str) -> None:
-    page = new_context(viewport=PHONE).new_page()
-    received: list[tuple[str, int]] = []
-
-    def note(response: "Response") -> None:
-        # The text's own size compressed as the product's server sends it.
-        import gzip
-
-        received.append((response.url, len(gzip.compress(response.body(), 6))))
-
-    page.on("requestfinished", lambda request: note(request.response()) if request.response() else None)  # type: ignore[arg-type]
-    page.goto(site + path, wait_until="networkidle")
-    page.wait_for_timeout(200)
-    total = sum(size for _url, size in received)
-    assert len(received) >= 4
-    assert total < 150_000, received
-    assert not [
-        url for url, _size in received if "echarts" in url or "leaflet" in url or not url.startswith(site)
-    ]
 
 
 def test_paper_carries_the_content_and_the_mark(browser_page: "Page", site: str) -> None:

@@ -57,6 +57,21 @@ def test_a_view_may_set_a_policy_of_its_own() -> None:
     assert response.headers["Content-Security-Policy"] == "default-src 'none'"
 
 
+@pytest.mark.parametrize("path", ["/", "/about/", "/guide/portal/", "/guide/me/", "/guide/plain/"])
+def test_pages_for_phones_are_light(guide: Client, path: str) -> None:
+    """Under 150 KB as it goes over the line on a first visit: the page and everything it asks for."""
+    html = guide.get(path).content
+    asked = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', html.decode()))
+    assert not [address for address in asked if "echarts" in address or "leaflet" in address]
+    sizes = {path: len(html)}
+    for address in asked:
+        response = guide.get(address, headers={"Accept-Encoding": "gzip"})
+        assert response.status_code == 200, address
+        sizes[address] = len(b"".join(response.streaming_content))
+    assert len(sizes) >= 4
+    assert sum(sizes.values()) < 150_000, sizes
+
+
 # --- the door ---------------------------------------------------------------------------------------------------------
 
 
