@@ -5,7 +5,7 @@ abolishes their own community. Every change is dated: the state before it become
 a place is never rewritten, because ids stay and a merged place's path lies below its successor's.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from wushe.community.models import Place, PlaceEra, PlaceKey
+from wushe.community.operations.bulk import insert_rows
 from wushe.community.operations.people import people_keys_follow_places
 from wushe.community.queries import places as queries
 from wushe.community.rules import places as rules
@@ -414,7 +415,7 @@ def load_divisions(
     here = _divisions_here(province)
     new = [row for row in rows if row.code not in here]
     taken = _ids_taken([official_id(_DIVISION, row.code) for row in new]) if here else {}
-    nodes: dict[str, tuple[UUID, str]] = {}
+    nodes: dict[str, tuple[UUID, str] | None] = {}
     added: list[tuple[rules.Division, UUID, UUID | None, str]] = []
     renamed: list[tuple[UUID, str]] = []
     unchanged = kept = 0
@@ -441,12 +442,16 @@ def load_divisions(
             place_id = new_id()  # the code was given to another place since
             label = rules.own_label(place_id)
         above = rules.parent_code(row.code)
-        parent_id, parent_path = nodes[above] if above else (None, rules.NATION)
-        path = rules.join(parent_path, label)
+        parent = nodes[above] if above else (None, rules.NATION)
+        if parent is None:  # closed here without a successor: nowhere to put what the package still has in it
+            nodes[row.code] = None
+            kept += 1
+            continue
+        path = rules.join(parent[1], label)
         nodes[row.code] = (place_id, path)
-        added.append((row, place_id, parent_id, path))
-    _insert(Place, _PLACE_COLUMNS, _place_rows(added, progress))
-    _insert(PlaceKey, ("place_id", "level", "key"), _key_rows(added))
+        added.append((row, place_id, parent[0], path))
+    insert_rows(Place, _PLACE_COLUMNS, _place_rows(added, progress))
+    insert_rows(PlaceKey, ("place_id", "level", "key"), _key_rows(added))
     for place_id, name in renamed:
         place = Place.objects.get(pk=place_id)
         before = audit.image(place)
@@ -465,22 +470,13 @@ def load_divisions(
     done = Loaded(len(added), len(renamed), unchanged, kept, absent)
     if done.added or done.renamed:
         if connection.vendor == "postgresql" and done.added > _CHUNK:
-            with (
-                connection.cursor() as cursor
-            ):  # or the first searches plan for the empty table of a minute ago
+            # Or the first searches would be planned for the empty table of a minute ago.
+            with connection.cursor() as cursor:
                 cursor.execute(f"ANALYZE {_table(Place)}, {_table(PlaceKey)}")
         note = f"{source} {as_of}: {done.added} added, {done.renamed} renamed, {done.unchanged} unchanged, {done.kept} kept"
-        target = ("community.Place", nodes[province][0])
-        audit.record(by=by, verb="load", target=target, note=note, place_path=nodes[province][1])
+        root = Place.objects.get(code=province)
+        audit.record(by=by, verb="load", target=root, note=note)
     return done
-
-
-def refresh_person_keys(*, path: str) -> None:
-    """Write the county and street of every `PersonKey` of people at or below `path` again, from today's tree.
-
-    Called in the transaction of every change that moves places; not an operation of its own.
-    """
-    people_keys_follow_places(path)
 
 
 # --- readings and keys ------------------------------------------------------------------------------------------------
@@ -531,7 +527,7 @@ def _move(place: Place, target: Place, on: date) -> int:
     moved = _rebase(old, new, on)
     Place.objects.filter(pk=place.pk).update(parent=target)
     place.refresh_from_db()
-    refresh_person_keys(path=new)
+    people_keys_follow_places(new)
     return moved
 
 
@@ -545,7 +541,7 @@ def _close(place: Place, on: date, successor: Place | None) -> None:
         _check_path(new, place.path)
         _rebase(place.path, new, on)
         place.refresh_from_db()
-        refresh_person_keys(path=new)
+        people_keys_follow_places(new)
 
 
 def _range(path: str) -> tuple[str, str]:
@@ -745,7 +741,9 @@ def _check_free_name(name: str, parent: Place | None, place: Place | None) -> No
 
 def _check_levels(parent: Place | None, level: int) -> None:
     if level not in rules.LEVELS or not rules.may_contain(parent.level if parent else 0, level):
-        message = _("级别顺序不对：下级必须比上级低（网格里可以再分网格）。请另选上级或级别。")
+        message = _(
+            "级别顺序不对：省、市、区县、街道、社区逐级设立，网格和楼栋设在社区或网格里。请另选上级或级别。"
+        )
         raise PlaceLevelsOutOfOrder(message, field="level")
 
 
@@ -820,26 +818,23 @@ def _former_names(ids: Sequence[UUID]) -> dict[UUID, set[str]]:
     return found
 
 
-def _living(known: _Known) -> tuple[UUID, str]:
-    """Return id and path of the place that new divisions of this one belong into: itself, or what took its place."""
+def _living(known: _Known) -> tuple[UUID, str] | None:
+    """Return id and path of the place that new divisions of this one belong into: itself, or what it was merged into."""
     while not known.is_open:
-        following = known.successor_id or known.parent_id
-        if following is None:
-            break
-        known = _known(following)
+        if known.successor_id is None:
+            return None
+        known = _known(known.successor_id)
     return known.id, known.path
 
 
 def _place_rows(
     added: Sequence[tuple[rules.Division, UUID, UUID | None, str]], progress: Callable[[int], None] | None
 ) -> Iterator[tuple[Any, ...]]:
-    as_key: Callable[[UUID], str] = str if connection.vendor == "postgresql" else (lambda value: value.hex)
-    since = rules.BEFORE_RECORDS.isoformat()
+    since = rules.BEFORE_RECORDS
     for done, (row, place_id, parent_id, path) in enumerate(added, start=1):
         keys = row.keys
-        parent = None if parent_id is None else as_key(parent_id)
         yield (
-            *(as_key(place_id), row.code, row.name, row.level, row.kind, parent, path, since, since),
+            *(place_id, row.code, row.name, row.level, row.kind, parent_id, path, since, since),
             *(keys.name_key, keys.pinyin, keys.initials),
         )
         if progress is not None and done % _CHUNK == 0:
@@ -849,37 +844,10 @@ def _place_rows(
 
 
 def _key_rows(added: Sequence[tuple[rules.Division, UUID, UUID | None, str]]) -> Iterator[tuple[Any, ...]]:
-    as_key: Callable[[UUID], str] = str if connection.vendor == "postgresql" else (lambda value: value.hex)
     for row, place_id, _parent, _path in added:
         for key in row.keys.further:
-            yield as_key(place_id), row.level, key
+            yield place_id, row.level, key
 
 
 def _table(model: type[Any]) -> str:
     return connection.ops.quote_name(model._meta.db_table)
-
-
-def _insert(model: type[Any], columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    """Insert many rows as quickly as the database takes them: COPY, or one prepared statement."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {_table(model)} ({', '.join(columns)}) FROM STDIN") as copy:
-                chunk: list[str] = []
-                for row in rows:
-                    chunk.append("\t".join(["\\N" if value is None else _copied(value) for value in row]))
-                    if len(chunk) >= 1000:
-                        copy.write("\n".join(chunk) + "\n")
-                        chunk.clear()
-                if chunk:
-                    copy.write("\n".join(chunk) + "\n")
-        else:
-            places = ", ".join(["%s"] * len(columns))
-            statement = f"INSERT INTO {_table(model)} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608  # own names only
-            cursor.executemany(statement, rows)  # type: ignore[arg-type]  # Django takes any iterable
-
-
-def _copied(value: object) -> str:
-    text = str(value)
-    if "\\" in text or "\t" in text or "\n" in text or "\r" in text:
-        return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-    return text

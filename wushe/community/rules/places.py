@@ -96,11 +96,14 @@ def own_label(place_id: UUID) -> str:
 
 
 def may_contain(parent: int, child: int) -> bool:
-    """True when a place of level `child` may lie directly in one of level `parent`.
+    """True when a place of level `child` may lie directly in one of level `parent` (0: the nation).
 
-    Levels may be skipped (some cities have no counties), never turned round; a grid may hold smaller grids (微网格).
+    The official levels leave none out, so that the third label of a path is always the county's and the fourth the street's.
+    Grids and buildings lie in a community or in a grid (a grid may hold smaller ones, 微网格).
     """
-    return parent < child or parent == child == GRID
+    if child in OFFICIAL_LEVELS:
+        return parent == child - 1
+    return child in LEVELS and parent in (COMMUNITY, GRID)
 
 
 # --- what a name says -------------------------------------------------------------------------------------------------
