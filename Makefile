@@ -64,13 +64,13 @@ run: .venv/.ok $(ASSETS)
 # --- tests ------------------------------------------------------------------------------------------------------------
 
 test: .venv/.dev $(ASSETS)
-	WUSHE_TEST_DATABASE=sqlite $(BIN)/pytest -q -n $(JOBS)
-	WUSHE_TEST_DATABASE=postgresql $(BIN)/pytest -q -n $(JOBS) -m "not browser and not repository"
+	WUSHE_TEST_DATABASE=sqlite $(BIN)/pytest -q -n $(JOBS) --dist loadfile
+	WUSHE_TEST_DATABASE=postgresql $(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not browser and not repository"
 	@$(MAKE) lint
 
 test-long: .venv/.dev $(ASSETS)
-	WUSHE_TEST_SIZE=full WUSHE_TEST_DATABASE=sqlite $(BIN)/pytest -q -n $(JOBS)
-	WUSHE_TEST_SIZE=full WUSHE_TEST_DATABASE=postgresql $(BIN)/pytest -q -n $(JOBS) -m "not repository"
+	WUSHE_TEST_SIZE=full WUSHE_TEST_DATABASE=sqlite $(BIN)/pytest -q -n $(JOBS) --dist loadfile
+	WUSHE_TEST_SIZE=full WUSHE_TEST_DATABASE=postgresql $(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not repository"
 	@$(MAKE) lint
 
 lint: .venv/.dev $(CATALOG)
@@ -102,7 +102,7 @@ screenshots: .venv/.dev $(ASSETS)
 	$(PYTHON) -m tools.screenshots
 
 bench: .venv/.dev $(ASSETS)
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
 
 # Takes away what set-up made; data in $(WUSHE_DATA) stays.
 clean:

@@ -14,6 +14,18 @@ def _demo_file() -> Path:
     return Path(os.environ["WUSHE_DATA"]).resolve() / "demo.json"
 
 
+def _known_demo() -> dict[str, Any] | None:
+    """Return the log-ins of an earlier run if its database still stands there; asking costs no start of Django.
+
+    Only a file can be seen to stand there: on a database server the question is put to the database each time.
+    """
+    path = _demo_file()
+    if os.environ.get("WUSHE_DATABASE_URL") or not path.exists() or not path.with_name("wushe.sqlite3").exists():
+        return None
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return known
+
+
 def _is_empty() -> bool:
     """True when nobody can log in yet, so that demo data is welcome."""
     from wushe.community.models import Account
@@ -52,17 +64,19 @@ def _print_logins(demo: dict[str, Any], port: str) -> None:
 def main() -> None:
     """Bring the database up, fill an empty one with demo data, print the log-ins, serve."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "wushe.config.settings")
-    began = time.monotonic()
-    from wushe.cli.start import start
+    demo = _known_demo()
+    if demo is None:
+        began = time.monotonic()
+        from wushe.cli.start import start
 
-    start()
-    path = _demo_file()
-    if _is_empty():
-        demo = _load_demo()
-        print(f"Demo data loaded in {time.monotonic() - began:.0f} s")
+        start()
+        if _is_empty():
+            demo = _load_demo()
+            print(f"Demo data loaded in {time.monotonic() - began:.0f} s")
+        elif _demo_file().exists():
+            demo = json.loads(_demo_file().read_text(encoding="utf-8"))
+    if demo is not None:
         _print_logins(demo, os.environ["PORT"])
-    elif path.exists():
-        _print_logins(json.loads(path.read_text(encoding="utf-8")), os.environ["PORT"])
     # The site starts as anyone would start it, in this process's place.
     wushe = Path(sys.executable).with_name("wushe")
     os.execv(wushe, [str(wushe), "serve"])
