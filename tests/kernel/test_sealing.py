@@ -364,12 +364,8 @@ def test_a_stored_checkpoint_that_was_changed_is_found(trail: AuditCheckpoint) -
 @pytest.mark.django_db
 def test_backdated_records_can_be_accounted_for(trail: AuditCheckpoint) -> None:
     insert_backdated(random.Random(5))
-    report = sealing.verify()
-    (event,) = sealing.accept_late(report)
-    assert [f.kind for f in report.findings] == ["BACKDATED"]
-    audit.record(
-        by=OPERATOR, verb=sealing.ACCEPTED, target=("kernel.AuditEvent", event), note="the clock was wrong"
-    )
+    assert [f.kind for f in sealing.verify().findings] == ["BACKDATED"]
+    assert sealing.accept_late("the clock was wrong") == 1
     report = sealing.verify()
     assert (report.ok, report.late_accepted) == (True, 1)
 

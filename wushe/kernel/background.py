@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from traceback import format_exception_only
 from typing import Any
+from uuid import UUID
 
 from django.db import OperationalError, transaction
 from django.utils import timezone
@@ -118,9 +119,13 @@ def parked() -> list[DBTaskResult]:
 
 def retry_parked(task_id: str) -> bool:
     """Put a parked task back into the queue with all its attempts; False when there is none of this id."""
+    try:
+        wanted = UUID(task_id)
+    except ValueError:
+        return False
     return bool(
         DBTaskResult.objects.failed()
-        .filter(id=task_id)
+        .filter(id=wanted)
         .update(status=TaskResultStatus.READY, run_after=timezone.now(), worker_ids=[], finished_at=None)
     )
 

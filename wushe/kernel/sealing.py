@@ -30,7 +30,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from wushe.kernel import crypto
+from wushe.kernel import audit, crypto
+from wushe.kernel.actor import Actor
 from wushe.kernel.audit import canonical
 from wushe.kernel.models import AuditBatch, AuditCheckpoint, AuditEvent, AuditLeaf
 from wushe.kernel.problems import Problem
@@ -348,9 +349,17 @@ def verify(checkpoint: AuditCheckpoint | None = None) -> Report:
     return report
 
 
-def accept_late(report: Report) -> list[str]:
-    """Return the ids of the records that `report` found BACKDATED, for the operator to account for."""
-    return [str(f.event) for f in report.findings if f.kind == "BACKDATED"]
+def accept_late(note: str) -> int:
+    """Account for every record that is BACKDATED now, with one audit record each that says why; return how many."""
+    accounted = 0
+    while late := [finding.event for finding in verify().findings if finding.kind == "BACKDATED"]:
+        with transaction.atomic():
+            for event in late:
+                audit.record(
+                    by=Actor.operator(), verb=ACCEPTED, target=(AuditEvent._meta.label, event), note=note
+                )
+        accounted += len(late)
+    return accounted
 
 
 def _groups(newest: int) -> Iterator[list[AuditBatch]]:
