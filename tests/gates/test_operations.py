@@ -140,7 +140,7 @@ def outcome(operation: Operation, arguments: dict[str, Any], by: Actor) -> str:
             transaction.set_rollback(True)
     except policy.Refused:
         return "refused"
-    except Exception:  # noqa: BLE001  # beyond the gate anything may follow from made-up arguments
+    except Exception:  # beyond the gate anything may follow from made-up arguments
         return "passed"
     return "passed"
 

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_lazy
 
 from wushe.community.exchange import divisions
 from wushe.community.models import Duty, Organization, Person, Place, Station, Venue
@@ -74,7 +74,9 @@ def build(*, size: str, seed: int, progress: Progress = lambda line: None) -> di
     """
     if Person.objects.exists() or Organization.objects.exists():
         raise DatabaseNotEmpty(
-            _("数据库里已经有数据。演示数据只能放进空的数据库：请把 WUSHE_DATA 指向一个新的文件夹再试。")
+            gettext_lazy(
+                "数据库里已经有数据。演示数据只能放进空的数据库：请把 WUSHE_DATA 指向一个新的文件夹再试。"
+            )
         )
     by = Actor.operator("demo")
     chosen = districts.SIZES[size]
@@ -83,7 +85,9 @@ def build(*, size: str, seed: int, progress: Progress = lambda line: None) -> di
     installation.note_demo(seed, size)
     stories = []
     for number, district in enumerate(chosen):
-        chance = random.Random(f"{seed}:{number}:{district.code}")  # noqa: S311  # repeatable, and nothing secret hangs on it
+        chance = random.Random(
+            f"{seed}:{number}:{district.code}"
+        )  # repeatable, and nothing secret hangs on it
         story = _survey(district)
         progress(story.root.name)
         _bodies(by, story, chance)
@@ -207,7 +211,7 @@ def _bodies(by: Actor, story: Made, chance: random.Random) -> None:
                 if community.kind == Place.Kind.RURAL
                 else Kind.RESIDENTS_COMMITTEE,
                 place=community,
-                parent=story.offices.get(community.parent_id),
+                parent=story.offices.get(community.parent_id) if community.parent_id else None,
             )
             for community in story.communities
         ],
@@ -279,7 +283,7 @@ def _unique(name: str, taken: set[str]) -> str:
 # --- stations, venues, who answers for what ---------------------------------------------------------------------------
 
 
-def _near(chance: random.Random, story: Made) -> dict[str, float]:
+def _near(chance: random.Random, story: Made) -> dict[str, Any]:
     # Scattered around an invented middle: demo coordinates place nothing real.
     return {
         "latitude": round(story.district.latitude + chance.gauss(0, 0.03), 4),
@@ -309,7 +313,8 @@ def _places_of_work(by: Actor, story: Made, chance: random.Random) -> None:
     _stations(by, story, chance, rooms)
     _points(by, story, chance)
     duties = {duty.code: duty for duty in Duty.objects.all()}
-    assert story.civil_affairs and story.department
+    assert story.civil_affairs
+    assert story.department
     for code in ("social_work_stations", "volunteer_service"):
         subject = responsibilities.Subject(duty=duties[code], place=story.root)
         responsibilities.hand_over(
@@ -332,7 +337,8 @@ def _places_of_work(by: Actor, story: Made, chance: random.Random) -> None:
 def _stations(by: Actor, story: Made, chance: random.Random, rooms: list[Venue]) -> None:
     New, Tier = stations.NewStation, Station.Tier
     room_at = {room.place_id: room for room in rooms}
-    assert story.agency is not None and story.civil_affairs is not None
+    assert story.agency is not None
+    assert story.civil_affairs is not None
     with_station = [
         s for s in story.streets if chance.random() < story.district.stations_share
     ] or story.streets[:1]
@@ -500,70 +506,75 @@ def _station_staff(by: Actor, story: Made, chance: random.Random) -> None:
 # --- log-ins ----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _LogIn:
+    role: str
+    title: str
+    place: Place | None = None
+    organization: Organization | None = None
+    national: bool = False
+
+
+def _log_in(by: Actor, new: _LogIn, community: Place, team: Organization) -> dict[str, str]:
+    is_volunteer = new.role == "VOLUNTEER"
+    body = team if is_volunteer else new.organization
+    home = new.place or (body.place if body else community)
+    person_id = new_id()
+    person = NewPerson(
+        id=person_id,
+        name=f"演示{new.title}员",
+        place_id=home.id,
+        birth_on=date(1985, 5, 1),
+        organization_id=body.id if body else None,
+        capacity="VOLUNTEER" if is_volunteer else "STAFF" if body else "",
+    )
+    people.create_people_bulk(by=by, rows=[person])
+    account = accounts.create_account(
+        by=by, person=Person.objects.get(pk=person_id), first_password=False
+    ).account
+    token = accounts.invite(by=by, account=account).token
+    log_in.accept_invitation(token=token, password=PASSWORD, address=f"demo {account.number}")
+    if not is_volunteer:
+        grants.give_grant(
+            by=by,
+            account=account,
+            role=new.role,
+            place=new.place,
+            organization=new.organization,
+            national=new.national,
+        )
+    return {
+        "role": new.role,
+        "account": account.number,
+        "password": PASSWORD,
+        "place": home.code or str(home.id),
+        "url": "/me/" if is_volunteer else "/desk/",
+    }
+
+
 def _result(by: Actor, stories: list[Made], size: str, seed: int) -> dict[str, Any]:
     first = stories[0]
     street = first.streets[0]
     community = first.by_street[street.id][0]
     team = first.teams[0]
     assert first.agency is not None
-    roles = [
-        (policy.DISTRICT_ADMIN, "区级管理", {"place": first.root}),
-        (policy.DISTRICT_VIEWER, "区级查看", {"place": first.root}),
-        (policy.STREET_SUPERVISOR, "街道主管", {"place": street}),
-        (policy.COMMUNITY_WORKER, "社区工作", {"place": community}),
-        (policy.SOCIAL_WORKER, "社工", {"organization": first.agency}),
-        (policy.ORGANIZATION_MANAGER, "队伍管理", {"organization": team}),
-        (policy.EVALUATOR, "评估", {"place": first.root}),
-        (policy.AUDITOR, "审计", {"place": first.root}),
-        (policy.PLATFORM_OPERATOR, "平台运维", {"national": True}),
-        ("VOLUNTEER", "志愿", {}),
+    wanted = [
+        _LogIn(policy.DISTRICT_ADMIN, "区级管理", place=first.root),
+        _LogIn(policy.DISTRICT_VIEWER, "区级查看", place=first.root),
+        _LogIn(policy.STREET_SUPERVISOR, "街道主管", place=street),
+        _LogIn(policy.COMMUNITY_WORKER, "社区工作", place=community),
+        _LogIn(policy.SOCIAL_WORKER, "社工", organization=first.agency),
+        _LogIn(policy.ORGANIZATION_MANAGER, "队伍管理", organization=team),
+        _LogIn(policy.EVALUATOR, "评估", place=first.root),
+        _LogIn(policy.AUDITOR, "审计", place=first.root),
+        _LogIn(policy.PLATFORM_OPERATOR, "平台运维", national=True),
+        _LogIn("VOLUNTEER", "志愿"),
+        *(
+            _LogIn(policy.DISTRICT_ADMIN, f"区级管理{names.NUMERALS[number]}", place=story.root)
+            for number, story in enumerate(stories[1:], start=1)
+        ),
     ]
-    roles += [
-        (policy.DISTRICT_ADMIN, f"区级管理{names.NUMERALS[n]}", {"place": story.root})
-        for n, story in enumerate(stories[1:], start=1)
-    ]
-    logins = []
-    for role, title, scope in roles:
-        place = scope.get("place") or (scope["organization"].place if "organization" in scope else community)
-        person_id = new_id()
-        people.create_people_bulk(
-            by=by,
-            rows=[
-                NewPerson(
-                    id=person_id,
-                    name=f"演示{title}员",
-                    place_id=place.id,
-                    birth_on=date(1985, 5, 1),
-                    organization_id=scope["organization"].id
-                    if "organization" in scope
-                    else team.id
-                    if role == "VOLUNTEER"
-                    else None,
-                    capacity=""
-                    if not ("organization" in scope or role == "VOLUNTEER")
-                    else "STAFF"
-                    if role != "VOLUNTEER"
-                    else "VOLUNTEER",
-                )
-            ],
-        )
-        account = accounts.create_account(
-            by=by, person=Person.objects.get(pk=person_id), first_password=False
-        ).account
-        log_in.accept_invitation(
-            token=accounts.invite(by=by, account=account).token, password=PASSWORD, address=f"demo {role}"
-        )
-        if scope:
-            grants.give_grant(by=by, account=account, role=role, **scope)
-        logins.append(
-            {
-                "role": role,
-                "account": account.number,
-                "password": PASSWORD,
-                "place": place.code or str(place.id),
-                "url": "/me/" if role == "VOLUNTEER" else "/desk/",
-            }
-        )
+    logins = [_log_in(by, new, community, team) for new in wanted]
     codes = [story.root.code for story in stories] + [street.code, community.code]
     codes += [story.district.signature_community for story in stories if story.district.signature_community]
     found = Place.objects.filter(code__in=codes).values_list("code", "id")

@@ -28,7 +28,7 @@ _FAMILY, _WEIGHTS = zip(*SURNAMES, strict=True)
 
 def person_name(chance: random.Random) -> str:
     """Return one invented name, such as 王甲子 or 陈乙丑三."""
-    family = chance.choices(_FAMILY, _WEIGHTS)[0]
+    family: str = chance.choices(_FAMILY, _WEIGHTS)[0]
     last = chance.choice(NUMERALS) if chance.random() < 0.35 else ""
     return family + chance.choice(CYCLE) + last
 

@@ -41,14 +41,14 @@ class Prefix(Lookup):
     lookup_name = "prefix"
     prepare_rhs = True
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         left, params = self.process_lhs(compiler, connection)
         end = prefix_end(str(self.rhs))
         if not self.rhs:
-            return f"{left} IS NOT NULL", list(params)
+            return f"{left} IS NOT NULL", tuple(params)
         if end is None:
-            return f"{left} >= %s", [*params, self.rhs]
-        return f"({left} >= %s AND {left} < %s)", [*params, self.rhs, *params, end]
+            return f"{left} >= %s", (*params, self.rhs)
+        return f"({left} >= %s AND {left} < %s)", (*params, self.rhs, *params, end)
 
 
 class EncryptedField(models.TextField):
