@@ -63,6 +63,9 @@ def pytest_configure(config: pytest.Config) -> None:
     import django
 
     django.setup()
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        # A worker must prepare its own folder first; with this set, pytest-django would load the settings before that.
+        del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
