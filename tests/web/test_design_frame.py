@@ -7,10 +7,14 @@ import pytest
 from django import forms
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
-from wushe.web import errors
+from wushe.kernel.actor import Actor, Grant
+from wushe.web import errors, navigation
 from wushe.web.forms import Form
+from wushe.web.icons import SHAPES
 from wushe.web.middleware import CONTENT_SECURITY_POLICY, SecurityHeaders
 from wushe.web.page import page
 
@@ -220,3 +224,28 @@ def test_what_was_typed_is_kept_and_escaped() -> None:
     assert '<details class="w-fold">' in str(Two())
     with translation.override("en"):
         assert "(optional)" in str(Two())
+
+
+# --- menus ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_menu_entry_leads_somewhere_and_has_its_icon() -> None:
+    for entry in navigation.ENTRIES:
+        assert reverse(entry.url_name)
+        assert entry.icon in SHAPES
+
+
+def test_menus_show_only_what_may_be_opened(guide: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [
+        navigation.Entry("portal", "portal:home", _("首页"), "house"),
+        navigation.Entry("portal", "portal:about", _("关于五社"), "info", needs=("view", "person")),
+        navigation.Entry("portal", "portal:privacy", _("个人信息"), "lock", signed_in=True),
+    ]
+    monkeypatch.setattr(navigation, "ENTRIES", entries)
+    worker = Actor("account", grants=(Grant("COMMUNITY_WORKER", "/15/1506/"),))
+    assert [link.href for link in navigation.links("portal", Actor.anonymous(), "/")] == ["/"]
+    assert [link.href for link in navigation.links("portal", None, "/")] == ["/"]
+    shown = list(navigation.links("portal", worker, "/about/"))
+    assert [link.href for link in shown] == ["/", "/about/", "/privacy/"]
+    assert [link.current for link in shown] == [False, True, False]
+    assert not list(navigation.links("desk", worker, "/"))

@@ -22,7 +22,10 @@ Kind = Literal["ring", "petals", "bar", "line"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One labelled number. `low` and `high` bound its uncertainty; `hue` is a society key; `href` opens the records behind it."""
+    """One labelled number. `low` and `high` bound its uncertainty; `hue` is a society key; `href` opens the records behind it.
+
+    `text`, where given, is written in place of the number (for one that may not be spelled out).
+    """
 
     label: Text
     value: float | None
@@ -31,6 +34,7 @@ class Item:
     low: float | None = None
     high: float | None = None
     note: Text = ""
+    text: Text = ""
 
     def __post_init__(self) -> None:
         if self.hue and self.hue not in HUES:
@@ -165,10 +169,10 @@ def petals_chart(
             "chart-petal" if filled else "chart-petal chart-petal-empty",
             _round(x),
             _round(y + 6),
-            _short(item.value),
+            item.text or _short(item.value),
         )
         parts.append(_linked(item, petal))
-    rows = tuple(Row(item, number(item.value)) for item in items)
+    rows = tuple(Row(item, str(item.text) or number(item.value)) for item in items)
     return Chart("petals", title, unit, rows, _svg(200, 200, parts), note, source)
 
 

@@ -113,7 +113,10 @@ class FilterForm(Form):
 
 def _name_what_is_missing(field: forms.Field) -> None:
     """Let the message of an empty required field name it, so that the summary on top can be read on its own."""
-    if field.error_messages.get("required") is not forms.Field.default_error_messages["required"] or not field.label:
+    if (
+        field.error_messages.get("required") is not forms.Field.default_error_messages["required"]
+        or not field.label
+    ):
         return
     if isinstance(field, forms.BooleanField):
         text = _("请勾选“{label}”。")

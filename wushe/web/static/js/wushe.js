@@ -81,7 +81,7 @@
     for (const button of document.querySelectorAll("[data-back]")) {
       if (history.length > 1) { button.hidden = false; button.addEventListener("click", () => history.back()); }
     }
-    for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
+    for (const button of document.querySelectorAll("[data-print]")) { button.hidden = false; button.addEventListener("click", () => print()); }
     if (navigator.clipboard) {
       for (const block of document.querySelectorAll("[data-copy]")) {
         const button = document.createElement("button");
