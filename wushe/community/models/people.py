@@ -50,7 +50,9 @@ class Person(ScopedModel):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    personal_fields = ("name", "name_key", "sex", "birth_on", "address", "identity_number", "identity_index", "note")
+    personal_fields = (
+        "name", "name_key", "sex", "birth_on", "volunteer_number", "address", "identity_number", "identity_index", "note",
+    )  # fmt: skip
 
     class Meta:
         constraints = [
@@ -101,6 +103,9 @@ class PersonKey(models.Model):
     key = KeyField(max_length=rules.KEY_LIMIT)
     county = KeyField(max_length=12, blank=True)
     street = KeyField(max_length=12, blank=True)
+
+    stays_on_merge = True
+    on_person_erased = "delete"
 
     class Meta:
         indexes = [
@@ -247,6 +252,8 @@ class PersonMerge(ScopedModel):
     undo_until = models.DateTimeField()
     undone_at = models.DateTimeField(null=True, blank=True)
 
+    stays_on_merge = True
+
     class Meta:
         constraints = [
             models.CheckConstraint(name="merge_of_two", condition=~Q(kept=F("gone"))),
@@ -267,6 +274,9 @@ class DistinctPair(models.Model):
     second = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="distinct_second")
     decided_at = models.DateTimeField()
     decided_by = models.CharField(max_length=200)
+
+    stays_on_merge = True
+    on_person_erased = "delete"
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["first", "second"], name="distinct_pair_once")]

@@ -19,7 +19,8 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            # COPY is the driver's own: without the wrapper its errors would not be Django's.
+            with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
                 chunk: list[str] = []
                 for row in rows:
                     chunk.append("\t".join([_copied(value) for value in row]))
@@ -33,7 +34,7 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
             # Table and columns are the model's own names; the values are parameters.
             cursor.executemany(
                 f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608
-                ([_adapted(value) for value in row] for row in rows),
+                ([_adapted(value) for value in row] for row in rows),  # type: ignore[arg-type]  # any iterable will do
             )
 
 

@@ -12,7 +12,7 @@ or all at once `create_people_bulk(by=actor, rows=[...])`. `NewPerson`, `cleaned
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -196,13 +196,26 @@ def create_person(*, by: Actor, values: NewPerson, at: datetime | None = None) -
     place = Place.objects.filter(pk=values.place_id).first()
     organization = Organization.objects.filter(pk=values.organization_id).first() if values.organization_id else None
     policy.require(by, "create", _facts_of_new("person", place, organization))
-    prepared = _prepare(by, [values], at or timezone.now())
-    if prepared.faults:
-        raise PersonInvalid(prepared.faults[0])
-    _write(prepared, keys=True)
+    prepared = _store_one(by, values, at or timezone.now())
     row = Person.objects.select_related("place").get(pk=prepared.ids[0])
     audit.record(by=by, verb="create", target=row, after=row)
     return row
+
+
+def _store_one(by: Actor, values: NewPerson, at: datetime) -> "Prepared":
+    for attempt in range(4):
+        prepared = _prepare(by, [values], at)
+        if prepared.faults:
+            raise PersonInvalid(prepared.faults[0])
+        try:
+            with transaction.atomic():
+                _write(prepared, keys=True)
+                return prepared
+        except NumberTaken:
+            # A number we drew ourselves went to somebody else between look and write: draw again.
+            if values.volunteer_number or attempt == 3:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _facts_of_new(data_class: str, place: Place | None, organization: Organization | None) -> policy.Facts:
@@ -248,11 +261,11 @@ PERSON_COLUMNS: Final = (
 )  # fmt: skip
 CONTACT_COLUMNS: Final = ("id", "person_id", "kind", "value", "value_index", "tail_index", "is_primary")
 KEY_COLUMNS: Final = ("person_id", "kind", "key", "county", "street")
-_GUARDIANSHIP_COLUMNS: Final = ("id", "ward_id", "guardian_id", "relation", "started_on", "ended_on")
-_CONSENT_COLUMNS: Final = (
+GUARDIANSHIP_COLUMNS: Final = ("id", "ward_id", "guardian_id", "relation", "started_on", "ended_on")
+CONSENT_COLUMNS: Final = (
     "id", "person_id", "purpose", "given_by_id", "means", "notice_version", "given_at", "withdrawn_at",
 )  # fmt: skip
-_MEMBERSHIP_COLUMNS: Final = (
+MEMBERSHIP_COLUMNS: Final = (
     "id", "person_id", "organization_id", "station_id", "capacity", "title", "started_on", "ended_on",
 )  # fmt: skip
 
@@ -295,7 +308,7 @@ def prepare_people(
     Raises `policy.Refused` when the actor may create nobody at all, `PeopleInvalid` otherwise (a row outside the actor's reach
     is a fault of that row). With `keep_good` rows with faults are left out and named in `faults` instead.
     """
-    prepared = _prepare(by, rows, at or timezone.now(), check_rights=True)
+    prepared = _prepare(by, rows, at or timezone.now())
     if prepared.faults and not keep_good:
         raise PeopleInvalid(prepared.faults)
     return prepared
@@ -321,8 +334,11 @@ def write_people(*, by: Actor, prepared: Prepared, keys: bool = True) -> BulkRes
 
     Raises `NumberTaken` when somebody got one of the volunteer numbers meanwhile.
     """
+    organizations = prepared_organizations(prepared)
     for path in prepared.place_paths:
-        policy.require(by, "create", policy.Facts("person", place_paths=frozenset({path}), organization_paths=prepared_organizations(prepared)))
+        policy.require(
+            by, "create", policy.Facts("person", place_paths=frozenset({path}), organization_paths=organizations)
+        )
     _write(prepared, keys=keys)
     extra = len(prepared.people) - len(prepared.ids)
     common = min(prepared.place_paths, key=len, default="/")
@@ -373,6 +389,7 @@ def _prepare(by: Actor, rows: Sequence[NewPerson], at: datetime) -> Prepared:
     rights = _Rights(by)
     clean = [rules.cleaned(row) for row in rows]
     numbers = _taken_numbers(clean)
+    fresh = _fresh_numbers(sum(row.is_volunteer and not row.volunteer_number for row in clean))
     seen: set[str] = set()
     on_the_way: dict[tuple[str, str], UUID] = {}
     for position, row in enumerate(clean):
@@ -407,7 +424,7 @@ def _prepare(by: Actor, rows: Sequence[NewPerson], at: datetime) -> Prepared:
         if faults or place is None:
             prepared.faults[position] = faults
             continue
-        number = row.volunteer_number or (_new_number(seen) if row.is_volunteer else "")
+        number = row.volunteer_number or (fresh.pop() if row.is_volunteer else "")
         _add(prepared, person_id, row, place, number, at)
         guardian_id = row.guardian_id
         if guardian_id is None and row.guardian_name:
@@ -472,20 +489,25 @@ def _known_guardians(by: Actor, rows: Sequence[NewPerson]) -> dict[UUID, Person]
 
 
 def _taken_numbers(rows: Sequence[NewPerson]) -> set[str]:
-    numbers = sorted({row.volunteer_number for row in rows if row.volunteer_number})
+    return _in_use({row.volunteer_number for row in rows if row.volunteer_number})
+
+
+def _in_use(numbers: Iterable[str]) -> set[str]:
+    wanted = sorted(numbers)
     taken: set[str] = set()
-    for start in range(0, len(numbers), 500):
-        found = Person.objects.filter(volunteer_number__in=numbers[start : start + 500])
-        taken.update(found.values_list("volunteer_number", flat=True))
+    for start in range(0, len(wanted), 500):
+        found = Person.objects.filter(volunteer_number__in=wanted[start : start + 500])
+        taken.update(number for number in found.values_list("volunteer_number", flat=True) if number)
     return taken
 
 
-def _new_number(seen: set[str]) -> str:
-    while True:
-        number = rules.new_volunteer_number()
-        if number not in seen:
-            seen.add(number)
-            return number
+def _fresh_numbers(count: int) -> list[str]:
+    """Return `count` random volunteer numbers that nobody has at this moment."""
+    drawn: set[str] = set()
+    while len(drawn) < count:
+        more = {rules.new_volunteer_number() for _missing in range(count - len(drawn))}
+        drawn |= more - _in_use(more)
+    return list(drawn)
 
 
 def _guardian_on_the_way(
@@ -553,9 +575,9 @@ def _write(prepared: Prepared, *, keys: bool) -> None:
         insert_rows(PersonKey, KEY_COLUMNS, prepared.keys)
     for model, columns, rows in (
         (ContactPoint, CONTACT_COLUMNS, prepared.contacts),
-        (Guardianship, _GUARDIANSHIP_COLUMNS, prepared.guardianships),
-        (Consent, _CONSENT_COLUMNS, prepared.consents),
-        (Membership, _MEMBERSHIP_COLUMNS, prepared.memberships),
+        (Guardianship, GUARDIANSHIP_COLUMNS, prepared.guardianships),
+        (Consent, CONSENT_COLUMNS, prepared.consents),
+        (Membership, MEMBERSHIP_COLUMNS, prepared.memberships),
     ):
         if rows:
             insert_rows(model, columns, rows)
@@ -662,12 +684,14 @@ def _must_be_active(row: Person) -> None:
         raise PersonGone(_("此人的信息已经删除，只保留了统计所需的编号，不能再修改。"))
 
 
-def _instant(token: str) -> datetime | None:
+def _instant(token: str) -> datetime:
+    """Return the instant of a token; for a forged one an instant at which nothing was ever changed."""
+    never = datetime(1, 1, 2, tzinfo=UTC)
     try:
         found = datetime.fromisoformat(token)
     except ValueError:
-        return None
-    return found if timezone.is_aware(found) else None
+        return never
+    return found if timezone.is_aware(found) else never
 
 
 def _later(previous: datetime, now: datetime) -> datetime:
@@ -734,7 +758,9 @@ def _clean_contact(kind: str, value: str) -> str:
         if digits is None:
             raise PersonInvalid([Fault("value", "person.phone_form")])
         return digits
-    probe = NewPerson("甲", new_id(), **{"email" if kind == ContactPoint.Kind.EMAIL else "wechat": value.strip()[:1000]})
+    probe = NewPerson("甲", new_id())
+    typed_value = value.strip()[:1000]
+    probe = replace(probe, email=typed_value) if kind == ContactPoint.Kind.EMAIL else replace(probe, wechat=typed_value)
     faults = rules.check_new_person(probe, on=timezone.localdate(), consent_age=0)
     if faults or not value.strip():
         raise PersonInvalid([replace(faults[0], field="value") if faults else Fault("value", "person.email_form")])
@@ -1080,9 +1106,9 @@ class _PathLabel(Func):
         path, params = compiler.compile(self.source_expressions[0])
         return f"split_part({path}, '/', {self.level + 1})", list(params)
 
-    def as_sqlite(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, list[Any]]:
+    def as_sqlite(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, tuple[Any, ...]]:
         path, params = compiler.compile(self.source_expressions[0])
-        rest, given = f"substr({path}, 2)", list(params)
+        rest, given = f"substr({path}, 2)", tuple(params)
         for _step in range(self.level - 1):
             rest, given = f"substr({rest}, instr({rest}, '/') + 1)", given * 2
         # Past the end there is no slash: the length is then -1 and the text empty.

@@ -33,6 +33,7 @@ from wushe.community.queries.parameters import rule_values
 from wushe.community.rules import people as rules
 from wushe.kernel import audit, crypto, policy
 from wushe.kernel.actor import Actor
+from wushe.kernel.models import AuditEvent
 from wushe.kernel.problems import Problem
 from wushe.kernel.text import fold_name, mask_identity, mask_phone, normalize_phone
 
@@ -180,13 +181,14 @@ def person_file(actor: Actor, person_id: UUID) -> PersonFile:
         Consent.objects.visible_to(actor).filter(person=row).select_related("given_by").order_by("withdrawn_at", "-given_at")
     )
     sees_contact = "view person.contact" in rights
+    reached_by = _contact_rows(actor, row.pk)
     age = None if row.birth_on is None else rules.age_on(row.birth_on, timezone.localdate())
     active = row.status == Person.Status.ACTIVE
     return PersonFile(
         person=row,
         age=age,
         needs_guardian=age is not None and age < 18 and age < rule_number(actor, rules.GUARDIAN_CONSENT_AGE, place_path=row.place.path),
-        contacts=contacts(actor, row.pk),
+        contacts=tuple(_shown(contact) for contact in reached_by),
         contact_barred=_is_barred(consents),
         address=row.address if sees_contact else "",
         note=row.note if sees_contact else "",
@@ -207,18 +209,24 @@ def person_file(actor: Actor, person_id: UUID) -> PersonFile:
         )
         if "merge person" in rights
         else (),
-        duplicates=possible_duplicates(actor, row) if active and "edit person" in rights else (),
+        duplicates=_likely(actor, traits_of(row, (c.value_index for c in reached_by)), 5, besides=row.pk)
+        if active and "edit person" in rights
+        else (),
         rights=rights,
     )  # fmt: skip
 
 
 def contacts(actor: Actor, person_id: UUID) -> tuple[ContactShown, ...]:
     """Return the ways to reach a person, masked, the primary one of each kind first. Clear values: `operations.people.reveal_contact`."""
-    rows = ContactPoint.objects.visible_to(actor).filter(person_id=person_id).order_by("kind", "-is_primary", "pk")
-    return tuple(
-        ContactShown(row.pk, row.kind, row.get_kind_display(), masked_contact(row.kind, row.value), row.is_primary)
-        for row in rows
-    )
+    return tuple(_shown(row) for row in _contact_rows(actor, person_id))
+
+
+def _contact_rows(actor: Actor, person_id: UUID) -> list[ContactPoint]:
+    return list(ContactPoint.objects.visible_to(actor).filter(person_id=person_id).order_by("kind", "-is_primary", "pk"))
+
+
+def _shown(row: ContactPoint) -> ContactShown:
+    return ContactShown(row.pk, row.kind, row.get_kind_display(), masked_contact(row.kind, row.value), row.is_primary)
 
 
 def masked_contact(kind: str, value: str) -> str:
@@ -245,7 +253,7 @@ def _ties(actor: Actor, person_id: UUID) -> tuple[Tie, ...]:
     return tuple(found)
 
 
-def history(actor: Actor, row: Person) -> list[audit.AuditEvent]:
+def history(actor: Actor, row: Person) -> list[AuditEvent]:
     """Return the latest changes to a person's own row that the actor may read, newest first."""
     return list(audit.events(actor, target=row)[:100])
 
@@ -492,11 +500,12 @@ def _by_phone(actor: Actor, probe: rules.Probe, limit: int) -> list[tuple[UUID, 
 
 def _by_number(number: str, limit: int) -> list[tuple[UUID, str]]:
     # The gate follows in the second step; asked here, it could lead the database away from the number's index.
-    exact = Person.objects.filter(volunteer_number=number).values_list("pk", flat=True)
-    found = list(exact)
+    # The old number of a record merged away leads to the person it became.
+    columns = ("pk", "merged_into_id")
+    found = list(Person.objects.filter(volunteer_number=number).values_list(*columns))
     if not found and len(number) >= 6:
-        found = list(Person.objects.filter(volunteer_number__prefix=number).values_list("pk", flat=True)[: 4 * limit])
-    return [(person_id, rules.NUMBER) for person_id in found]
+        found = list(Person.objects.filter(volunteer_number__prefix=number).values_list(*columns)[: 4 * limit])
+    return [(merged_into or person_id, rules.NUMBER) for person_id, merged_into in found]
 
 
 def people_list(
@@ -554,7 +563,8 @@ def duplicates_of_new(
 
 def _likely(actor: Actor, traits: rules.Traits, limit: int, besides: UUID | None = None) -> tuple[Duplicate, ...]:
     ids = _candidates(traits)
-    ids.discard(besides)  # type: ignore[arg-type]  # discarding None is harmless
+    if besides is not None:
+        ids.discard(besides)
     if not ids:
         return ()
     rows = Person.objects.visible_to(actor).filter(pk__in=ids, status=Person.Status.ACTIVE)

@@ -4,11 +4,12 @@ Pure: values in, values out. Forms, API and import all check a new person with `
 starts from `NewPerson` here, `operations.people.create_person` (one) and `operations.people.create_people_bulk` (many).
 """
 
+import dataclasses
 import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -83,7 +84,7 @@ class Fault:
 
     field: str
     code: str
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def cleaned(values: NewPerson) -> NewPerson:
@@ -135,16 +136,16 @@ def check_new_person(values: NewPerson, *, on: date, consent_age: int) -> list[F
     return faults + _check_guardian(values, on, consent_age)
 
 
-def check_name(name: str, field: str = "name") -> list[Fault]:
+def check_name(name: str, where: str = "name") -> list[Fault]:
     """Return why `name` cannot be a person's name. Rare characters, private-use ones, dots and letters of all scripts can."""
     if not name.strip():
-        return [Fault(field, "person.name_empty")]
+        return [Fault(where, "person.name_empty")]
     if len(name) > NAME_LIMIT:
-        return [Fault(field, "person.name_too_long", {"limit": NAME_LIMIT, "length": len(name)})]
+        return [Fault(where, "person.name_too_long", {"limit": NAME_LIMIT, "length": len(name)})]
     if _has_hidden(name):
-        return [Fault(field, "person.name_hidden_characters")]
+        return [Fault(where, "person.name_hidden_characters")]
     if not any(c.isalpha() or unicodedata.category(c) == "Co" for c in name):
-        return [Fault(field, "person.name_no_letters")]
+        return [Fault(where, "person.name_no_letters")]
     return []
 
 
@@ -353,6 +354,16 @@ def person_keys(name: str) -> list[tuple[str, str]]:
         ends = range(1, min(len(folded) - 1, SUFFIXES_LIMIT + 1))
         keys += [(SUFFIX, folded[start : start + SUFFIX_LIMIT]) for start in ends]
     return list(dict.fromkeys(keys))
+
+
+def pinyin_of(name: str) -> str:
+    """Return the likeliest spelling of a name, as lists are ordered by."""
+    return next(key for kind, key in person_keys(name) if kind == PINYIN)
+
+
+def initials_of(name: str) -> str:
+    """Return the initials of the likeliest spelling, "" for a name without any reading."""
+    return next((key for kind, key in person_keys(name) if kind == INITIALS), "")
 
 
 class Probe(NamedTuple):
