@@ -152,6 +152,7 @@ RULES: Final[Rules] = {
         "grant": _verbs(_PLACE, "view"),
         "audit": _verbs(_PLACE, "view"),
         "platform": _verbs(_ANY, "view", "edit"),
+        "desk": _verbs(_PLACE, "view"),
     },
     DISTRICT_ADMIN: {
         "place": _verbs(_PLACE, *_WRITE),

@@ -1,7 +1,7 @@
 """What stands in the menus of the three faces. Each room adds its own entries; whoever has no right to a page does not see it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from django.urls import reverse
@@ -41,6 +41,14 @@ class Link:
 ENTRIES: list[Entry] = [
     Entry("portal", "portal:home", _("首页"), "house"),
     Entry("portal", "portal:about", _("关于五社"), "info"),
+    Entry("desk", "desk:home", _("今天的工作"), "list", ("view", "desk")),
+    Entry("desk", "accounts:list", _("账号"), "key", ("view", "account"), group=_("管理")),
+    Entry("desk", "accounts:grants", _("授权"), "shield", ("view", "grant"), group=_("管理")),
+    Entry("desk", "desk:audit", _("审计记录"), "history", ("view", "audit"), group=_("管理")),
+    Entry("me", "me:home", _("首页"), "house", signed_in=True),
+    Entry("me", "me:data", _("我的资料"), "person", signed_in=True),
+    Entry("me", "me:consents", _("我的同意"), "hand", signed_in=True),
+    Entry("me", "me:security", _("安全"), "shield", signed_in=True),
 ]
 
 
@@ -59,4 +67,9 @@ def links(face: Face, actor: Actor | None, path: str) -> Iterator[Link]:
 def _open_to(entry: Entry, actor: Actor) -> bool:
     if entry.signed_in and not actor.is_signed_in:
         return False
-    return entry.needs is None or policy.allows_somewhere(actor, *entry.needs)
+    if entry.needs is None:
+        return True
+    if entry.face == "desk":
+        # Everyone may see their own account and grants; that is no reason to put the lists of them into a menu.
+        return not replace(policy.reach(actor, *entry.needs), own=None).is_empty
+    return policy.allows_somewhere(actor, *entry.needs)

@@ -154,6 +154,16 @@ class IssuedCard:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOver:
+    """A way in for somebody, to be shown once: a first password, an invitation's token, or a card's token and PIN."""
+
+    account: Account
+    password: str = ""
+    token: str = ""
+    pin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedToken:
     """An API token and its text; the text is shown once and stored nowhere."""
 
@@ -268,6 +278,35 @@ def create_account(
     return NewPassword(account, password)
 
 
+def open_account(
+    *,
+    by: Actor,
+    person: Person,
+    phone: str = "",
+    way: str = "PASSWORD",
+    pin: str = "",
+    at: datetime | None = None,
+) -> HandedOver:
+    """Open an account and make the way in, all or nothing.
+
+    `way`: PASSWORD (a first password), INVITATION (a link) or CARD (a card with PIN). Raises what `create_account`, `invite` and
+    `issue_card` raise.
+    """
+    policy.require(by, "create", person.facts("account"))
+    with transaction.atomic():
+        made = create_account(by=by, person=person, phone=phone, first_password=way == "PASSWORD", at=at)
+        match way:
+            case "PASSWORD":
+                return HandedOver(made.account, password=made.password)
+            case "INVITATION":
+                return HandedOver(made.account, token=invite(by=by, account=made.account, at=at).token)
+            case "CARD":
+                card = issue_card(by=by, account=made.account, pin=pin, at=at)
+                return HandedOver(made.account, token=card.token, pin=card.pin)
+            case _:
+                raise ValueError(way)
+
+
 def _save_new(account: Account) -> None:
     for _attempt in range(8):
         try:
@@ -349,6 +388,21 @@ def change_password(*, by: Actor, current: str, new: str) -> str:
     if current == new:
         raise PasswordRefused(_("新密码和现在的一样，请换一个。"), field="password")
     return _set_password(by, account, checked_password(new, account), "account.password_change", first=False)
+
+
+def confirm_it_is_me(*, by: Actor, secret: str) -> None:
+    """Check one's own password, or the PIN of one's card, before something that cannot be undone.
+
+    Raises `PasswordWrong`, `throttle.TooManyTries`.
+    """
+    policy.require(by, "edit", policy.Facts("account", own=frozenset({by.person_id} if by.person_id else ())))
+    account = _own(by)
+    _spend_confirmation(account)
+    card = LoginCard.objects.filter(account=account, revoked_at__isnull=True).first()
+    if check_password(secret, account.password):
+        return
+    if card is None or not check_password("".join(secret.split()), card.pin):
+        raise PasswordWrong(_("密码或 PIN 码不对。"), field="secret")
 
 
 def reset_password(*, by: Actor, account: Account) -> NewPassword:
@@ -615,11 +669,15 @@ def _stop_second_factor(by: Actor, account: Account) -> None:
     audit.record(by=by, verb="account.second_factor_off", target=account)
 
 
-def _require_password(account: Account, password: str) -> None:
+def _spend_confirmation(account: Account) -> None:
     limit = rules.BY_ACCOUNT
     throttle.spend(
         bucket="password.confirm", key=str(account.pk), limit=limit.limit, per_seconds=limit.per_seconds
     )
+
+
+def _require_password(account: Account, password: str) -> None:
+    _spend_confirmation(account)
     if not check_password(password, account.password):
         raise PasswordWrong(_("密码不对。"), field="password")
 

@@ -297,6 +297,12 @@ def shown_name(account: Account) -> str:
     return account.person.name if account.name_is_open else mask_name(account.person.name)
 
 
+def shown_name_of_grant(grant: RoleGrant) -> str:
+    """Return the name of the holder of a grant of `grants()` as the actor may see it."""
+    name: str = grant.account.person.name
+    return name if grant.name_is_open else mask_name(name)
+
+
 def account(actor: Actor, account_id: UUID) -> Account:
     """Return one account with its person. Raises `AccountNotFound`."""
     found = Account.objects.visible_to(actor).select_related("person__place").filter(pk=account_id).first()

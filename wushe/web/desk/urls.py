@@ -1,6 +1,14 @@
-"""Addresses of the desk."""
+"""Addresses of the desk's own pages."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
+
+from wushe.web.desk import views
 
 app_name = "desk"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("start/", views.start, name="start"),
+    path("search/", views.search, name="search"),
+    path("audit/", views.audit, name="audit"),
+    path("audit/<uuid:event_id>/", views.audit_event, name="audit_event"),
+]

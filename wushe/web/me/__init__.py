@@ -1,0 +1,1 @@
+"""The pages about oneself: today, data, consents, security, settings."""
