@@ -24,6 +24,7 @@ MUTABLE = {
     "community.PersonMerge",
     "community.Place",
     "community.PlaceKey",
+    "community.PlaceTally",
     "community.RecoveryCode",
     "community.Responsibility",
     "community.RoleGrant",

@@ -38,7 +38,8 @@ def test_every_silenced_check_gives_its_reason() -> None:
             if re.search(r"#\s*(noqa|type:\s*ignore|nosec|pragma)", comment):
                 silenced += 1
                 if not re.search(
-                    r"#\s*(?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w\-, ]+\])\s+#\s*\S+.*", comment
+                    r"#\s*(?:noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*|type: ignore\[[\w\-, ]+\])\s+[#-]\s*\S+.*",
+                    comment,
                 ):
                     faults.append(f"{name}:{line}: {comment}")
     assert not faults, "name the rule and give the reason:\n" + "\n".join(faults)
@@ -113,6 +114,34 @@ def test_no_test_is_skipped_or_expected_to_fail() -> None:
     assert not faults, "\n".join(faults)
 
 
+# Calls that judge on the test's behalf: pytest's and Playwright's own, and ours whose name says so.
+JUDGES = re.compile(
+    r"^_?(check|assert|expect|refuse|verify|must|at_most|raises|fail|warns|wait_for|run_state_machine)"
+)
+
+
+def judging_functions(tree: ast.Module) -> set[str]:
+    """Return the functions of a module that assert, themselves or through one another."""
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    judging: set[str] = set()
+    while True:
+        more = {name for name, node in functions.items() if name not in judging and judges(node, judging)}
+        if not more:
+            return judging
+        judging |= more
+
+
+def judges(function: ast.FunctionDef, known: set[str]) -> bool:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if name in known or JUDGES.match(name):
+                return True
+    return False
+
+
 def test_every_test_can_fail() -> None:
     faults: list[str] = []
     counted = 0
@@ -120,28 +149,19 @@ def test_every_test_can_fail() -> None:
         if not name.startswith("tests/"):
             continue
         tree = ast.parse(text)
-        # A helper whose name starts so asserts on the test's behalf.
-        judges = re.compile(
-            r"^_?(check|assert|expect|refuse|verify|must|at_most|raises|fail|warns|wait_for|to_)"
-        )
-        for node in ast.walk(tree):
-            if not (isinstance(node, ast.FunctionDef) and node.name.startswith("test_")):
-                continue
-            counted += 1
-            asserting = any(
-                isinstance(inner, ast.Assert)
-                or (
-                    isinstance(inner, ast.Call)
-                    and judges.match(
-                        inner.func.id if isinstance(inner.func, ast.Name) else getattr(inner.func, "attr", "")
-                    )
-                )
-                for inner in ast.walk(node)
-            )
-            if not asserting:
-                faults.append(f"{name}:{node.lineno}: {node.name} asserts nothing")
+        judging = judging_functions(tree)
+        tests = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
+        counted += len(tests)
+        faults += [
+            f"{name}:{node.lineno}: {node.name} asserts nothing" for node in tests if node.name not in judging
+        ]
     assert not faults, "\n".join(faults)
     assert counted > 10
+
+
+def test_a_test_that_asserts_nothing_is_seen() -> None:
+    source = "def test_a():\n    look()\n\ndef look():\n    assert 1\n\ndef test_b():\n    print(1)\n"
+    assert judging_functions(ast.parse(source)) == {"test_a", "look"}
 
 
 def test_templates_hold_no_script_and_no_style_of_their_own() -> None:
