@@ -278,10 +278,10 @@ class Found:
 
 def is_aside(row: Row, name_position: int | None) -> bool:
     """True for sums, notes below a table and banners across it: rows that belong to the sheet, not to its data."""
-    filled = [cell for cell in row.cells if not values.is_blank(cell)]
-    first = filled[0] if filled else None
+    first = next((cell for cell in row.cells if not values.is_blank(cell)), None)
     if not isinstance(first, str):
         return False
+    filled = [cell for cell in row.cells if not values.is_blank(cell)]
     if len(filled) > 2 and all(cell == first for cell in filled):
         return True  # one text merged over the whole width
     text = values.narrow(first)
@@ -294,6 +294,9 @@ def is_aside(row: Row, name_position: int | None) -> bool:
 
 def is_repeated_header(row: Row, header: Header) -> bool:
     """True for a header printed again further down."""
+    first = next((cell for cell in row.cells if not values.is_blank(cell)), None)
+    if not isinstance(first, str) or len(first) > 60 or not any(key in header.keys for key in _keys(first)):
+        return False
     texts = [cell for cell in row.cells if isinstance(cell, str) and not values.is_blank(cell)]
     filled = sum(not values.is_blank(cell) for cell in row.cells)
     hits = sum(any(key in header.keys for key in _keys(text)) for text in texts)

@@ -60,10 +60,7 @@ _MEANS_WORDS = {"PAPER": ("纸质", "书面", "签字", "纸质签字", "paper")
 
 
 def _identity(cell: Cell, reading: Reading) -> str:
-    number = rules.clean_identity(values.identity(cell, reading))
-    if rules.identity_facts(number) is None:
-        raise Fault("identity.wrong")
-    return number
+    return rules.clean_identity(values.identity(cell, reading))
 
 
 def _volunteer_number(cell: Cell, reading: Reading) -> str:
@@ -182,6 +179,7 @@ _SLOTS: tuple[tuple[str, type[Any], Sequence[str]], ...] = (
 )
 _KEYS_AT_ONCE = 2_000
 _BEFORE = "import.before"
+_PLAIN = frozenset({str, int, bool, type(None)})
 _AT = {name: index for index, name in enumerate(people_operations.PERSON_COLUMNS)}
 
 
@@ -191,8 +189,8 @@ class People:
     kind = KIND
     model = Person
     tables = (Person, ContactPoint, PersonKey, Guardianship, Consent, Membership)
+    ahead = ((PersonKey, "person_id"),)
     parts = (
-        (PersonKey, "person_id"),
         (ContactPoint, "person_id"),
         (Consent, "person_id"),
         (Consent, "given_by_id"),
@@ -229,7 +227,9 @@ class People:
         given = one.found.values
         one.match_key = fold_name(one.title)[: rules.NAME_LIMIT]
         identity = rules.identity_facts(given["identity_number"]) if "identity_number" in given else None
-        if identity is not None:
+        if identity is None and "identity_number" in given:
+            one.fault("identity_number", "identity.wrong")
+        elif identity is not None:
             # A birth date without a sure century, or without its day, is settled by the number on the card.
             unsure = ("date.which_century", "date.no_day", "date.only_year")
             settled = [f for f in one.found.faults if f[0] == "birth_on" and f[1].code in unsure]
@@ -275,7 +275,7 @@ class People:
             keys.append(("姓名和出生日期", (one.match_key, given["birth_on"], one.place.pk)))
         if not keys:
             keys.append(("姓名和社区", (one.match_key, one.place.pk)))
-        said = hash((*tuple(sorted((key, str(value)) for key, value in given.items())), one.place.pk))
+        said = hash((frozenset((key, str(value)) for key, value in given.items()), one.place.pk))
         hashes = [(by, hash((by, key))) for by, key in keys]
         for by, key in hashes:
             earlier = self._seen.get(key)
@@ -339,9 +339,11 @@ class People:
                 by_person[person_id] = guardian
                 further.append(guardian)
             by_person[person_id].payload["people"].append(_stored(row, undated=True))
+        hexes = {person_id: person_id.hex for person_id in by_person}
+        for key in prepared.keys:  # by far the most rows: texts all but the first
+            by_person[key[0]].payload["keys"].append((hexes[key[0]], *key[1:]))
         for slot, rows, owner in (
             ("contacts", prepared.contacts, 1),
-            ("keys", prepared.keys, 0),
             ("guardianships", prepared.guardianships, 1),
             ("consents", prepared.consents, 1),
             ("memberships", prepared.memberships, 1),
@@ -526,6 +528,10 @@ class People:
         self._rekey(rekey)
         operations.delete_created(run, Person, self.parts)
 
+    def tidy(self, run: ImportRun) -> None:
+        """After an undo: delete the search keys of the people who are gone, in short transactions."""
+        operations.drop_keys(run)
+
     # -- write out
 
     def write(self, actor: Actor) -> tuple[QuerySet[Person], "_Writer"]:
@@ -567,7 +573,7 @@ def _new_person(one: Planned) -> NewPerson:
 
 def _stored(row: Sequence[Any], *, undated: bool = False) -> list[Any]:
     """Return a table row as JSON keeps it. `undated`: created and changed when it is carried out, not when it was checked."""
-    cells = [value if value is None or isinstance(value, bool | int | str) else _text(value) for value in row]
+    cells = [value if type(value) in _PLAIN else _text(value) for value in row]
     if undated:
         cells[_AT["created_at"]] = cells[_AT["updated_at"]] = None
     return cells
@@ -576,6 +582,8 @@ def _stored(row: Sequence[Any], *, undated: bool = False) -> list[Any]:
 def _text(value: Any) -> str:
     if isinstance(value, UUID):
         return value.hex
+    if isinstance(value, str):
+        return str(value)  # a choice's own class
     if isinstance(value, dt.datetime):
         # The one spelling both databases read and SQLite compares rightly.
         return str(connection.ops.adapt_datetimefield_value(value))
@@ -642,7 +650,11 @@ class _Known:
             for person_id, body, capacity, path in held.values_list("person_id", "organization_id", "capacity", "organization__path"):
                 self.memberships[person_id].add((body, capacity))
                 self.organization_paths[person_id] |= {path}
-        self._taken: dict[str, bool] = {}
+        self._taken: dict[str, bool] = dict.fromkeys(numbers, False)
+        for piece in _pieces(numbers):
+            # Whoever has it, visible or not: a number is unique in the whole house.
+            for number in Person.objects.filter(volunteer_number__in=piece).values_list("volunteer_number", flat=True):
+                self._taken[str(number)] = True
 
     def is_taken(self, number: str) -> bool:
         """True when anybody at all has this volunteer number."""

@@ -20,6 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from wushe.community.exchange import columns as headers
 from wushe.community.exchange import files, kinds, plans, sheets, values
@@ -41,6 +42,9 @@ BATCH = 1_000
 LOOK_AHEAD = 60
 SMALL = 2_000
 """Rows up to which a page does the work at once; beyond, a background task does and the page says how far it is."""
+
+GUIDE = _lazy("填写说明")
+"""Name of the sheet that explains the columns of a template."""
 
 Status = ImportRun.Status
 
@@ -122,6 +126,8 @@ def preview(kind: Kind, workbook: Workbook, remembered: dict[str, str]) -> tuple
             notes.append(["sheet.hidden", {"sheet": sheet.name}])
             continue
         header = headers.find_header(kind, first, remembered)
+        if header is None and sheet.name in headers.in_both_languages(GUIDE):
+            continue
         if header is None:
             notes.append(["sheet.no_header", {"sheet": sheet.name}])
             continue
@@ -221,20 +227,22 @@ def _check_rows(
                 notes.append(["sheet.hidden", {"sheet": sheet.name}])
             continue
         header = headers.find_header(about, first, run.columns or operations.remembered_columns(by, run.kind))
+        if header is None and sheet.name in headers.in_both_languages(GUIDE):
+            continue
         if header is None:
             notes.append(["sheet.no_header", {"sheet": sheet.name}])
             continue
         seen_header = True
         notes.extend([note, {"sheet": sheet.name}] for note in sheet.notes)
-        positions = _positions(header, run.columns)
-        for code in sorted(positions.keys() - usable):
+        found_at = positions(header, run.columns)
+        for code in sorted(found_at.keys() - usable):
             notes.append(["column.no_right", {"column": str(about.column(code).title)}])
-        positions = {code: at for code, at in positions.items() if code in usable}
+        found_at = {code: at for code, at in found_at.items() if code in usable}
         frame.reading = Reading(sheet.serial_epoch, frame.reading.today)
-        frame.present = frozenset(positions)
+        frame.present = frozenset(found_at)
         rows = chain((row for row in first if row.number > header.last_row), sheet.rows)
         asides = _Count()
-        for batch in _batches(_taken_apart(about, sheet, rows, header, positions, frame.reading, asides), BATCH):
+        for batch in _batches(_taken_apart(about, sheet, rows, header, found_at, frame.reading, asides), BATCH):
             planned = handler.plan(frame, batch)
             staged = []
             for one in planned:
@@ -272,7 +280,18 @@ def _usable(by: Actor, kind: Kind) -> set[str]:
     }
 
 
-def _positions(header: Header, chosen: dict[str, str]) -> dict[str, int]:
+def walk(by: Actor, run: ImportRun, content: bytes) -> Iterator[tuple[str, Header, Iterator[Row]]]:
+    """Yield name, header and rows of each sheet that a check of this run reads."""
+    about = kinds.kind(run.kind)
+    for sheet in sheets.open_file(content, run.file_name).sheets():
+        first = list(islice(sheet.rows, LOOK_AHEAD))
+        header = None if sheet.is_hidden or not first else headers.find_header(about, first, run.columns)
+        if header is not None:
+            yield sheet.name, header, chain((row for row in first if row.number > header.last_row), sheet.rows)
+
+
+def positions(header: Header, chosen: dict[str, str]) -> dict[str, int]:
+    """Return column code → position, as somebody chose or as it was found."""
     if not chosen:
         return header.columns
     found: dict[str, int] = {}
@@ -357,6 +376,10 @@ def carry_out(*, by: Actor, run: ImportRun) -> ImportRun:
             operations.finish(by=by, run=run, rows=rows, at=at)
     except IntegrityError as error:
         raise ImportOutdated(_("检查之后有人登记了相同的编号或记录，一行也没有导入。请重新检查。")) from error
+    finally:
+        tidy = getattr(handler, "tidy", None)
+        if tidy is not None and not ImportRun.objects.filter(pk=run.pk, status=Status.DONE).exists():
+            tidy(run)
     operations.clear_staging(run)
     files.drop(run.stored_name)
     run.refresh_from_db()
@@ -375,12 +398,15 @@ def undo(*, by: Actor, run: ImportRun) -> ImportRun:
     handler = kinds.handler(run.kind)
     try:
         with transaction.atomic():
-            kept = operations.later_work(run, handler.model, handler.parts)
+            kept = operations.later_work(run, handler.model, (*handler.parts, *handler.ahead))
             operations.keep_rows(run, kept)
             handler.take_back(by=by, run=run)
             operations.finish_undo(by=by, run=run, kept=ImportedRow.objects.filter(run=run, is_kept=True).count())
     except IntegrityError as error:
         raise ImportOutdated(_("刚刚有人用到了其中的记录，没有撤销。请再试一次。")) from error
+    tidy = getattr(handler, "tidy", None)
+    if tidy is not None:
+        tidy(run)
     run.refresh_from_db()
     return run
 

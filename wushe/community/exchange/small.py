@@ -23,6 +23,7 @@ class SmallKind:
 
     model: ClassVar[type[models.Model]]
     parts: ClassVar[Sequence[tuple[type[models.Model], str]]] = ()
+    ahead: ClassVar[Sequence[tuple[type[models.Model], str]]] = ()
     tables: ClassVar[Sequence[type[models.Model]]]
 
     def apply(self, *, by: Actor, rows: StagedRows, at: dt.datetime) -> None:

@@ -37,7 +37,7 @@ class Reading:
 
 Parsed = Any
 
-_BLANK_WORDS: Final = frozenset({"无", "没有", "暂无", "-", "--", "—", "——", "/", "\\", "n/a", "na", "none", "null", "nil", "不详", "未知"})
+_BLANK_WORDS: Final = frozenset({"", "无", "没有", "暂无", "-", "--", "—", "——", "/", "\\", "n/a", "na", "none", "null", "nil", "不详", "未知"})
 _DITTO: Final = frozenset({"同上", "同前", "〃", "″", "''", '"', "“", "”", "々", "ditto", "do", "do."})
 # Characters that show nothing and hide in copied text; a name keeps all that can be seen.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
@@ -87,7 +87,9 @@ def clean(cell: Cell) -> str:
     """Return the visible text of a cell, edges trimmed. Raises `Fault` where text was lost before it came here."""
     if isinstance(cell, ErrorCell):
         raise Fault("cell.error")
-    text = as_text(cell)
+    text = cell if type(cell) is str else as_text(cell)
+    if text.isascii() and text.isprintable():
+        return text.strip(" ")
     if "\ufffd" in text:
         raise Fault("text.lost_character", value=shown(text.replace("\ufffd", "□")))
     if _CONTROL.search(text):
@@ -103,14 +105,15 @@ def is_blank(cell: Cell) -> bool:
     """True for an empty cell and for the words and marks people put where nothing is."""
     if cell is None or cell == "":
         return True
-    if not isinstance(cell, str) or isinstance(cell, ErrorCell):
-        return False
-    return _INVISIBLE.sub("", cell).strip(" \t\r\n\u3000\u00a0").lower() in _BLANK_WORDS | {""}
+    if type(cell) is not str or len(cell) > 12:
+        # Most cells end here; only a short text can be such a word, and only whitespace can be long and blank.
+        return type(cell) is str and not _INVISIBLE.sub("", cell).strip(" \t\r\n\u3000\u00a0")
+    return _INVISIBLE.sub("", cell).strip(" \t\r\n\u3000\u00a0").lower() in _BLANK_WORDS
 
 
 def narrow(text: str) -> str:
     """Return `text` with full-width digits, letters and punctuation made ordinary; for everything but names."""
-    return unicodedata.normalize("NFKC", text).strip()
+    return text.strip() if text.isascii() else unicodedata.normalize("NFKC", text).strip()
 
 
 # --- text and names ---------------------------------------------------------------------------------------------------

@@ -18,9 +18,11 @@ from django.db.models.fields.reverse_related import ForeignObjectRel
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from wushe.community.models import ColumnChoice, ImportedRow, ImportRun, Organization, Place
+from wushe.community.models import ColumnChoice, ImportedRow, ImportRun, Organization, Person, PersonKey, Place
+from wushe.community.operations.bulk import insert_rows
 from wushe.kernel import audit, policy
 from wushe.kernel.actor import Actor
+from wushe.kernel.fields import EncryptedField
 from wushe.kernel.models import AuditEvent
 from wushe.kernel.problems import Problem
 
@@ -156,21 +158,35 @@ def begin_check(*, by: Actor, run: ImportRun) -> None:
 
 
 def drop_rows(run: ImportRun) -> None:
-    """Delete a run's staged rows in pieces, so that no other write waits for long."""
+    """Delete a run's staged rows in pieces, so that no other write waits for long; search keys written ahead go first."""
+    first = ImportedRow.objects.filter(run=run, action=ImportedRow.Action.CREATE).order_by("position").first()
+    if first is not None and PersonKey.objects.filter(person=first.target_id).exists():
+        drop_keys(run)
     while True:
-        ids = list(ImportedRow.objects.filter(run=run).values_list("pk", flat=True)[:5000])
+        ids = list(ImportedRow.objects.filter(run=run).values_list("pk", flat=True)[:500])
         if not ids:
             return
-        for start in range(0, len(ids), 500):
-            ImportedRow.objects.filter(pk__in=ids[start : start + 500])._raw_delete("default")
+        ImportedRow.objects.filter(pk__in=ids)._raw_delete("default")
 
 
 def stage_rows(*, by: Actor, run: ImportRun, rows: Sequence[ImportedRow], progress: int) -> None:
     """Store one batch of checked rows; a short transaction of its own."""
     policy.require(by, "edit", run.facts())
     with transaction.atomic():
-        ImportedRow.objects.bulk_create(rows, batch_size=60 if connection.vendor == "sqlite" else 500)
+        fields = [field for field in ImportedRow._meta.concrete_fields if not field.primary_key]
+        insert_rows(
+            ImportedRow,
+            [field.column for field in fields],
+            ([_ready(field, row) for field in fields] for row in rows),
+        )
         ImportRun.objects.filter(pk=run.pk).update(progress=progress)
+
+
+def _ready(field: models.Field[Any, Any], row: ImportedRow) -> Any:
+    value = getattr(row, field.attname)
+    if isinstance(field, models.JSONField):
+        return json.dumps(value)
+    return field.get_prep_value(value) if isinstance(field, EncryptedField) else value
 
 
 def end_check(*, by: Actor, run: ImportRun, results: dict[str, Any]) -> None:
@@ -196,7 +212,7 @@ def expire_runs_unscoped(*, before: datetime) -> list[str]:
     """
     names: list[str] = []
     stale = ImportRun.objects.filter(
-        status__in=(Status.WAITING, Status.CHECKING, Status.CHECKED, Status.REFUSED), created_at__lt=before
+        status__in=(Status.WAITING, Status.CHECKING, Status.CHECKED, Status.REFUSED, Status.APPLYING), created_at__lt=before
     )
     for run in stale[:100]:
         names.append(run.stored_name)
@@ -215,8 +231,22 @@ def claim(*, by: Actor, run: ImportRun) -> None:
         raise ImportHasFaults(
             _("还有 %(count)s 行有问题，一行也没有导入。请改好后重新上传。") % {"count": run.fault_count}
         )
-    if not ImportRun.objects.filter(pk=run.pk, status=Status.CHECKED, fault_count=0).update(status=Status.APPLYING):
+    states = (Status.CHECKED, Status.APPLYING)
+    if not ImportRun.objects.filter(pk=run.pk, status__in=states, fault_count=0).update(status=Status.APPLYING, problem=None):
         raise ImportNotReady(_("这批导入还没有检查完，或者刚刚已经有人导入了。请刷新后再看。"))
+
+
+def queue(*, by: Actor, run: ImportRun) -> None:
+    """Mark a checked run as about to be carried out by the worker. Raises `ImportHasFaults`, `ImportNotReady`."""
+    with transaction.atomic():
+        claim(by=by, run=run)
+
+
+def note_problem(*, run_id: UUID, code: str, message: str) -> None:
+    """Leave word on the run why the worker could not do what was asked; it is then where it was before."""
+    for now, before in ((Status.APPLYING, Status.CHECKED), (Status.UNDOING, Status.DONE), (Status.CHECKING, Status.REFUSED)):
+        problem = {"code": code, "message": message}
+        ImportRun.objects.filter(pk=run_id, status=now).update(status=before, problem=problem)
 
 
 def finish(*, by: Actor, run: ImportRun, rows: Iterable[ImportedRow], at: datetime) -> None:
@@ -454,6 +484,20 @@ def delete_created(run: ImportRun, model: type[models.Model], parts: Sequence[tu
         statement = f"DELETE FROM {quote(model._meta.db_table)} WHERE {key} IN ({mine})"  # noqa: S608  # our own names
         cursor.execute(statement, [_key(run.pk), model._meta.label])
         return int(cursor.rowcount)
+
+
+def drop_keys(run: ImportRun) -> None:
+    """Delete, in short transactions, the search keys of people that an undo or a dropped check left without their person."""
+    made = ImportedRow.objects.filter(run=run, action=ImportedRow.Action.CREATE).order_by("position")
+    last = 0
+    while True:
+        window = list(made.filter(position__gt=last).values_list("position", "target_id")[:500])
+        if not window:
+            return
+        last = window[-1][0]
+        ids = {target_id for _position, target_id in window if target_id}
+        ids -= set(Person.objects.filter(pk__in=ids).values_list("pk", flat=True))
+        PersonKey.objects.filter(person__in=ids)._raw_delete("default")
 
 
 def finish_undo(*, by: Actor, run: ImportRun, kept: int) -> None:
