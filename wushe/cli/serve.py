@@ -27,7 +27,9 @@ def serve(no_worker: bool, host: str, port: int, workers: int, threads: int) -> 
     """Serve the site until Ctrl-C, with due background tasks unless --no-worker."""
     start()
     click.echo(f"wushe: http://{host}:{port}/", err=True)
-    child = None if no_worker else subprocess.Popen([sys.executable, "-m", "wushe.cli.main", "worker"])
+    # --parent: a server that was killed outright must not leave its worker behind.
+    beside = [sys.executable, "-m", "wushe.cli.main", "worker", "--parent", str(os.getpid())]
+    child = None if no_worker else subprocess.Popen(beside)
     from django.db import connections
 
     connections.close_all()

@@ -32,6 +32,9 @@ PERSONAL = "_personal"
 _PURPOSE = "audit.image"
 _LABEL_PURPOSE = "audit.actor"
 
+# Made once: `json.dumps` would build a new encoder for every record that is checked.
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
 
 class NotInTransaction(Exception):
     """An audit row was about to be written apart from the change it tells of."""
@@ -145,7 +148,7 @@ def forget(person_id: UUID) -> None:
 
 def canonical(value: Any) -> str:
     """Return the one JSON text that stands for `value`: keys sorted, no spaces, Chinese as itself."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _encode(value)
 
 
 def _stored(value: Image | models.Model | None) -> str | None:
