@@ -29,7 +29,7 @@ RURAL: Final = "RURAL"
 NATION: Final = "/"
 NAME_LIMIT: Final = 200
 KEY_LIMIT: Final = 100
-PATH_LIMIT: Final = 500
+PATH_LIMIT: Final = 250
 READINGS_LIMIT: Final = 12
 
 BEFORE_RECORDS: Final = date(1, 1, 1)
