@@ -14,7 +14,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from wushe.api import problems
+from wushe.api import accounts, exchange, problems
 from wushe.api.auth import BearerToken
 from wushe.api.declares import READING, Permission
 from wushe.api.reference import Reference
@@ -135,7 +135,7 @@ def _in_json(view: Any) -> Any:
 
 
 api = WusheAPI(
-    title="Wushe 五社",
+    title="Wushe",
     version="1",
     description="The five societies of a place: who is there, where, and what they do together.",
     urls_namespace="api",
@@ -144,3 +144,5 @@ api = WusheAPI(
     docs_decorator=public,
 )
 problems.install(api)
+api.add_router("", accounts.router)
+api.add_router("", exchange.router)

@@ -8,13 +8,13 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from wushe.community.queries import organizations as organization_queries
 from wushe.community.rules import accounts as rules
 from wushe.kernel.actor import Actor
 from wushe.kernel.policy import Refused
 from wushe.kernel.problems import Problem
 from wushe.web.accounts.labels import ROLE_HELP, ROLES
 from wushe.web.forms import FilterForm, Form
+from wushe.web.organizations.fields import OrganizationField
 from wushe.web.places.fields import PlaceField
 
 
@@ -161,30 +161,6 @@ class ProlongForm(Form):
     """Until when a grant shall count."""
 
     ends_on = forms.DateField(label=_("最后一天"), required=False, help_text=_("留空表示长期有效。"))
-
-
-class OrganizationField(forms.CharField):
-    """Takes the name of an organization the actor may see and gives the organization; says which ones are meant where there are several."""
-
-    def __init__(self, *, actor: Actor, **options: Any) -> None:
-        super().__init__(max_length=200, **options)
-        self.actor = actor
-
-    def clean(self, value: Any) -> Any:
-        """Return the organization, or None for an empty optional field."""
-        text = super().clean(value)
-        if not text:
-            return None
-        found = list(organization_queries.organizations(self.actor, text=text)[:8])
-        exact = [row for row in found if text in (row.name, f"{row.name}（{row.place.name}）")]
-        if len(exact) == 1 or len(found) == 1:
-            return (exact or found)[0]
-        if not found:
-            raise forms.ValidationError(_("没有找到“%(text)s”。请检查组织的名称。") % {"text": text[:40]})
-        offered = "；".join(f"{row.name}（{row.place.name}）" for row in found)
-        raise forms.ValidationError(
-            _("有几个组织都叫这个名字，请照抄其中一个：%(offered)s") % {"offered": offered}
-        )
 
 
 class GrantForm(Form):

@@ -109,7 +109,7 @@ def _groups(waiting: worklist.WorkList) -> list[Group]:
                 (p.name, _link("places:detail", place_id=p.pk))
                 for p in gaps.streets_without_station[:_EXAMPLES]
             ),
-            _link("organizations:gaps"),
+            _link("organizations:stations"),
         ),
         Group(
             "badge",
@@ -120,7 +120,7 @@ def _groups(waiting: worklist.WorkList) -> list[Group]:
                 (s.name, _link("organizations:station", station_id=s.pk))
                 for s in gaps.stations_without_staff[:_EXAMPLES]
             ),
-            _link("organizations:gaps"),
+            _link("organizations:stations"),
         ),
         Group(
             "building",
@@ -131,7 +131,7 @@ def _groups(waiting: worklist.WorkList) -> list[Group]:
                 (s.name, _link("organizations:station", station_id=s.pk))
                 for s in gaps.stations_without_owner[:_EXAMPLES]
             ),
-            _link("organizations:gaps"),
+            _link("organizations:stations"),
         ),
         Group(
             "door",
@@ -142,7 +142,7 @@ def _groups(waiting: worklist.WorkList) -> list[Group]:
                 (p.name, _link("places:detail", place_id=p.pk))
                 for p in gaps.communities_without_venue[:_EXAMPLES]
             ),
-            _link("organizations:gaps"),
+            _link("organizations:venues"),
         ),
         Group(
             "people",
