@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from wushe.community.models import Place, PlaceEra, PlaceKey
@@ -56,6 +56,15 @@ def place_by_code(actor: Actor, code: str) -> Place:
         }
         raise PlaceNotFound(message)
     return found
+
+
+def places_by_path(actor: Actor, paths: Iterable[str]) -> list[Place]:
+    """Return the places at these paths, the widest first; "/" stands for the provinces."""
+    wanted = set(paths)
+    found = Place.objects.visible_to(actor).filter(
+        Q(path__in=wanted) | (Q(parent=None) if rules.NATION in wanted else Q(pk__in=()))
+    )
+    return sorted(found, key=lambda place: (place.level, place.path))
 
 
 def ancestors(actor: Actor, of: Place) -> list[Place]:
