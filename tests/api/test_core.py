@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.http import Http404
 from django.test import Client, RequestFactory
-from django.urls import include, path
+from django.urls import path
 from django.utils.translation import get_language
 from ninja import Router, Schema, Status
 
@@ -20,6 +20,7 @@ from wushe.api.declares import declares
 from wushe.api.reference import Reference
 from wushe.api.root import WusheAPI, public
 from wushe.community.queries.accounts import Bearer
+from wushe.config import urls as site
 from wushe.kernel import audit, worker
 from wushe.kernel.actor import Actor, Grant
 from wushe.kernel.models import AuditEvent
@@ -95,10 +96,10 @@ probe = WusheAPI(
 problems.install(probe)
 probe.add_router("/test", router)
 
+# The whole site, with the probe in place of its API: the shell of the reference page links to every room.
 urlpatterns = [
     path("api/", probe.urls),
-    path("", include("wushe.web.portal.urls")),
-    path("", include("wushe.api.health")),
+    *(pattern for pattern in site.urlpatterns if getattr(pattern, "namespace", None) != "api"),
 ]
 
 pytestmark = pytest.mark.urls(__name__)

@@ -108,7 +108,9 @@ def _claim(hashed: str, request_digest: str) -> Answer | None:
     except IntegrityError:
         row = FirstAnswer.objects.get(key_hash=hashed)
     if row.request_digest != request_digest:
-        raise KeyReused(_("同一个提交编号已用于内容不同的另一次提交。请重新打开页面再填，或换一个 Idempotency-Key。"))
+        raise KeyReused(
+            _("同一个提交编号已用于内容不同的另一次提交。请重新打开页面再填，或换一个 Idempotency-Key。")
+        )
     return Answer(status=row.status or 200, body=row.body, headers=row.headers)
 
 

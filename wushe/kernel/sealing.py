@@ -86,7 +86,8 @@ def leaf_hash(row: tuple[Any, ...], hash_name: str) -> bytes:
     """Return the leaf of one audit record, given the values of its columns in the order of the module's description."""
     identity, at, *rest = row
     text = canonical([str(identity), at.astimezone(dt.UTC).isoformat(), *rest])
-    return _hasher(hash_name)(b"\x00" + text.encode()).digest()
+    digest: bytes = _hasher(hash_name)(b"\x00" + text.encode()).digest()
+    return digest
 
 
 def merkle_root(leaves: list[bytes], hash_name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from wushe.kernel.fields import EncryptedField, KeyField
 from wushe.kernel.scoping import ScopedModel
@@ -15,21 +16,21 @@ class OutboxMessage(ScopedModel):
     """
 
     class Channel(models.TextChoices):
-        IN_APP = "IN_APP"
-        COPY_TEXT = "COPY_TEXT"
-        CONSOLE = "CONSOLE"
-        FILE = "FILE"
-        SMS = "SMS"
-        WECOM = "WECOM"
-        EMAIL = "EMAIL"
+        IN_APP = "IN_APP", _("站内消息")
+        COPY_TEXT = "COPY_TEXT", _("可复制文本")
+        CONSOLE = "CONSOLE", _("控制台")
+        FILE = "FILE", _("文件")
+        SMS = "SMS", _("短信")
+        WECOM = "WECOM", _("企业微信")
+        EMAIL = "EMAIL", _("电子邮件")
 
     class State(models.TextChoices):
-        WAITING = "WAITING"
-        SENDING = "SENDING"
-        SENT = "SENT"
-        ACKNOWLEDGED = "ACKNOWLEDGED"
-        PARKED = "PARKED"
-        CANCELED = "CANCELED"
+        WAITING = "WAITING", _("待发送")
+        SENDING = "SENDING", _("发送中")
+        SENT = "SENT", _("已发出")
+        ACKNOWLEDGED = "ACKNOWLEDGED", _("本人已确认")
+        PARKED = "PARKED", _("未能发出")
+        CANCELED = "CANCELED", _("已取消")
 
     kind = models.CharField(max_length=60)
     channel = models.CharField(max_length=12, choices=Channel.choices)
