@@ -2,17 +2,13 @@
 
 from datetime import datetime
 
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from wushe.kernel.fields import EncryptedField, KeyField
-from wushe.kernel.scoping import ScopedModel, ScopedQuerySet
-
-
-class AccountManager(BaseUserManager.from_queryset(ScopedQuerySet)):  # type: ignore[misc]  # built at run time
-    """The read gate, and the natural-key look-up that Django's log-in asks for."""
+from wushe.kernel.scoping import ScopedModel
 
 
 class Account(AbstractBaseUser, ScopedModel):
@@ -35,26 +31,22 @@ class Account(AbstractBaseUser, ScopedModel):
     person = models.OneToOneField("community.Person", on_delete=models.PROTECT, related_name="account")
     phone_index = KeyField(max_length=32, null=True, blank=True, unique=True, editable=False)
     second_factor = EncryptedField(blank=True, purpose="account.second_factor")
-    second_factor_at = models.DateTimeField(
-        null=True, blank=True
-    )  # null while the enrolment is not confirmed
+    # Null while the enrolment is not confirmed.
+    second_factor_at = models.DateTimeField(null=True, blank=True)
     second_factor_step = models.BigIntegerField(default=0)  # the last time step used: a code works once
     is_active = models.BooleanField(default=True)
     must_change_password = models.BooleanField(default=False)
     # Whose account set a password that its owner has not replaced yet: rights added later must not fall to that person.
     password_set_by = models.UUIDField(null=True, blank=True)
-    session_round = models.PositiveIntegerField(
-        default=0
-    )  # part of every session's stamp: adding one ends them all
+    # Part of every session's stamp: adding one ends them all.
+    session_round = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     personal_fields = ("phone_index",)
     audit_omitted = ("second_factor", "second_factor_step")
 
-    objects = AccountManager()
-
     USERNAME_FIELD = "number"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS = []
 
     class Meta:
         constraints = [

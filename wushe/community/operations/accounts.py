@@ -202,7 +202,9 @@ def _of_another(by: Actor, account: Account) -> None:
 
 
 def _own(by: Actor) -> Account:
-    return Account.objects.select_related("person").get(pk=by.account_id, person_id=by.person_id)
+    return Account.objects.select_related("person").get(
+        pk=by.account_id or queries.NOBODY, person_id=by.person_id or queries.NOBODY
+    )
 
 
 @cache
@@ -527,7 +529,9 @@ def change_pin(*, by: Actor, current: str, new: str) -> None:
     Raises `PasswordWrong`, `PinRefused`, `NothingToEnd` without a card, `throttle.TooManyTries`.
     """
     policy.require(by, "edit", policy.Facts("account", own=frozenset({by.person_id} if by.person_id else ())))
-    card = LoginCard.objects.filter(account_id=by.account_id, revoked_at__isnull=True).first()
+    card = LoginCard.objects.filter(
+        account_id=by.account_id or queries.NOBODY, revoked_at__isnull=True
+    ).first()
     if card is None:
         raise NothingToEnd(_("您没有登录卡。需要的话，请到社区办理。"))
     limit = rules.BY_CARD_DAY

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -47,6 +48,8 @@ class Bearer:
     is_read_only: bool
 
 
+# An id no row has: for actors without an account or a person of their own.
+NOBODY: Final = UUID(int=0)
 _GRANT_COLUMNS = (
     "live__id",
     "live__role",
@@ -62,7 +65,7 @@ def _in_force(prefix: str, at: datetime) -> Q:
     )
 
 
-def _with_live_grants(accounts: QuerySet[Account], at: datetime) -> QuerySet[Account]:
+def _with_live_grants(accounts: QuerySet[Account], at: datetime) -> Any:
     return accounts.annotate(live=FilteredRelation("grants", condition=_in_force("grants__", at)))
 
 
@@ -294,13 +297,14 @@ def accounts(
 
 def shown_name(account: Account) -> str:
     """Return the name of an account of `accounts()` as the actor may see it."""
-    return account.person.name if account.name_is_open else mask_name(account.person.name)
+    name = account.person.name
+    return name if getattr(account, "name_is_open", False) else mask_name(name)
 
 
 def shown_name_of_grant(grant: RoleGrant) -> str:
     """Return the name of the holder of a grant of `grants()` as the actor may see it."""
-    name: str = grant.account.person.name
-    return name if grant.name_is_open else mask_name(name)
+    name = grant.account.person.name
+    return name if getattr(grant, "name_is_open", False) else mask_name(name)
 
 
 def account(actor: Actor, account_id: UUID) -> Account:
@@ -387,11 +391,17 @@ def _held_grant(actor: Actor, grant: RoleGrant, now: datetime) -> HeldGrant:
         actor,
         rules.Held(
             grant.role,
-            "/" if grant.is_national else (grant.place or grant.organization.place).path,
+            _scope_path(grant),
             grant.organization.path if grant.organization else None,
         ),
     )
     return HeldGrant(grant, where(grant), grant.in_force_at(now), may_end)
+
+
+def _scope_path(grant: RoleGrant) -> str:
+    if grant.organization is not None:
+        return grant.organization.place.path
+    return "/" if grant.place is None else grant.place.path
 
 
 def where(grant: RoleGrant) -> str:
@@ -407,10 +417,11 @@ def grants(
     """Return the grants the actor may see, the latest first. `state`: IN_FORCE, ENDING (within 30 days), EXPIRED, ENDED."""
     now = at or timezone.now()
     readable = Person.objects.visible_to(actor).filter(pk=OuterRef("account__person_id"))
-    found = RoleGrant.objects.visible_to(actor).select_related(
-        "account__person", "place", "organization__place"
+    found = (
+        RoleGrant.objects.visible_to(actor)
+        .select_related("account__person", "place", "organization__place")
+        .annotate(name_is_open=Exists(readable))
     )
-    found = found.annotate(name_is_open=Exists(readable))
     if role:
         found = found.filter(role=role)
     if place is not None:
@@ -472,7 +483,7 @@ def own_card(actor: Actor) -> LoginCard | None:
     """Return the actor's own valid card, if any."""
     return (
         LoginCard.objects.visible_to(actor)
-        .filter(account_id=actor.account_id, revoked_at__isnull=True)
+        .filter(account_id=actor.account_id or NOBODY, revoked_at__isnull=True)
         .first()
     )
 
@@ -502,14 +513,14 @@ def waiting(actor: Actor, *, at: datetime | None = None) -> AccountsWaiting:
     invitations = (
         Invitation.objects.visible_to(actor, "edit")
         .filter(accepted_at__isnull=True, revoked_at__isnull=True, account__is_active=True)
-        .exclude(account_id=actor.account_id)
+        .exclude(account_id=actor.account_id or NOBODY)
         .select_related("account__person__place")
         .order_by("created_at")
     )
     first = (
         Account.objects.visible_to(actor, "edit")
         .filter(must_change_password=True, is_active=True, created_at__lt=now - timedelta(days=3))
-        .exclude(pk=actor.account_id)
+        .exclude(pk=actor.account_id or NOBODY)
         .select_related("person__place")
         .order_by("created_at")
     )

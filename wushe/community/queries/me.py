@@ -56,10 +56,12 @@ def my_page(actor: Actor, *, at: datetime | None = None) -> MyPage:
         memberships=tuple(_memberships(actor)),
         letters=tuple(
             Letter(message, *outbox.read(message))
-            for message in outbox.messages(actor, at).filter(person_id=actor.person_id)[:MESSAGES_SHOWN]
+            for message in outbox.messages(actor, at).filter(person_id=actor.person_id or accounts.NOBODY)[
+                :MESSAGES_SHOWN
+            ]
         ),
         live_consents=Consent.objects.visible_to(actor)
-        .filter(person_id=actor.person_id, withdrawn_at__isnull=True)
+        .filter(person_id=actor.person_id or accounts.NOBODY, withdrawn_at__isnull=True)
         .count(),
     )
 
@@ -67,7 +69,7 @@ def my_page(actor: Actor, *, at: datetime | None = None) -> MyPage:
 def _memberships(actor: Actor) -> QuerySet[Membership]:
     return (
         Membership.objects.visible_to(actor)
-        .filter(person_id=actor.person_id, ended_on__isnull=True)
+        .filter(person_id=actor.person_id or accounts.NOBODY, ended_on__isnull=True)
         .select_related("organization", "station")
         .order_by("started_on", "pk")
     )
@@ -77,7 +79,7 @@ def my_consents(actor: Actor) -> list[Purpose]:
     """Return every purpose one can consent to, with one's own consent in force and the earlier ones. One query."""
     rows = list(
         Consent.objects.visible_to(actor)
-        .filter(person_id=actor.person_id)
+        .filter(person_id=actor.person_id or accounts.NOBODY)
         .select_related("given_by")
         .order_by("-given_at")
     )

@@ -50,7 +50,7 @@ def work_list(actor: Actor, *, at: datetime | None = None) -> WorkList:
         pairs=people.duplicate_sweep(actor, window=_PAIRS_WINDOW).pairs if may_merge else (),
         failed_tasks=tuple(background.parked()[:_FOUND]) if may_mend else (),
         is_first_day=may_import
-        and not Person.objects.visible_to(actor).exclude(pk=actor.person_id).exists()
+        and not Person.objects.visible_to(actor).exclude(pk=actor.person_id or accounts.NOBODY).exists()
         and not Organization.objects.visible_to(actor, "edit").exists(),
     )
 

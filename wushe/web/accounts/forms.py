@@ -18,19 +18,19 @@ from wushe.web.organizations.fields import OrganizationField
 from wushe.web.places.fields import PlaceField
 
 
-def _password(label: object, *, new: bool = False, **options: Any) -> forms.CharField:
+def _password(label: Any, *, new: bool = False, **options: Any) -> forms.CharField:
     widget = forms.PasswordInput(attrs={"autocomplete": "new-password" if new else "current-password"})
     return forms.CharField(
         label=label, widget=widget, strip=False, max_length=rules.PASSWORD_MOST * 2, **options
     )
 
 
-def _digits(label: object, length: int, autocomplete: str, **options: Any) -> forms.CharField:
+def _digits(label: Any, length: int, autocomplete: str, **options: Any) -> forms.CharField:
     attrs = {"inputmode": "numeric", "autocomplete": autocomplete}
     return forms.CharField(label=label, max_length=length, widget=forms.TextInput(attrs=attrs), **options)
 
 
-def _pin(label: object, **options: Any) -> forms.CharField:
+def _pin(label: Any, **options: Any) -> forms.CharField:
     attrs = {"inputmode": "numeric", "autocomplete": "off"}
     return forms.CharField(label=label, max_length=12, widget=forms.PasswordInput(attrs=attrs), **options)
 

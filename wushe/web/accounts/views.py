@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -22,6 +23,7 @@ from wushe.kernel.problems import Problem
 from wushe.kernel.throttle import TooManyTries
 from wushe.web.accounts import forms, labels, session
 from wushe.web.accounts.qr import qr_svg
+from wushe.web.forms import Form
 from wushe.web.lists import Column, listing
 from wushe.web.page import Request, page
 
@@ -46,7 +48,7 @@ def _enter(
     return response
 
 
-def _refused(form: forms.Form, problem: Problem) -> int:
+def _refused(form: Form, problem: Problem) -> int:
     forms.add_problem(form, problem)
     if isinstance(problem, TooManyTries):
         form.add_error(
@@ -200,7 +202,7 @@ first_password.before_password_change = True  # type: ignore[attr-defined]  # re
 
 
 @page(needs=("view", "account"))
-def account_list(request: Request) -> HttpResponse:
+def account_list(request: Request) -> HttpResponseBase:
     """The accounts of one's places and organizations."""
     filters = forms.AccountFilter(request.GET or None)
     shown = listing(
@@ -399,7 +401,7 @@ def account_sessions_end(request: Request, account_id: UUID) -> HttpResponse:
 
 
 @page(needs=("view", "grant"))
-def grant_list(request: Request) -> HttpResponse:
+def grant_list(request: Request) -> HttpResponseBase:
     """Who may do what, where; and what is dangerous about it."""
     filters = forms.GrantFilter(request.GET or None)
     shown = listing(

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
@@ -78,7 +80,7 @@ def _lines(waiting: worklist.WorkList) -> list[Line]:
             _("%(name)s的“%(role)s”快到期") % {"name": ending.person_name, "role": labels.role(ending.role)},
             _link("accounts:detail", account_id=ending.account_id),
             ending.where,
-            until=ending.ends_on,
+            until=cast(datetime, ending.ends_on),
         )
         for ending in waiting.gaps.grants_ending
     ]
@@ -175,7 +177,7 @@ def search(request: Request) -> HttpResponse:
 
 
 @page(needs=("view", "audit"))
-def audit(request: Request) -> HttpResponse:
+def audit(request: Request) -> HttpResponseBase:
     """Who did what to what, when."""
     filters = forms.AuditFilter(request.GET or None)
     shown = listing(
