@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 import xlsxwriter
-from django.utils import timezone
 
-from tests.factories.accounts import make_account
-from tests.factories.organizations import District, make_organization
+from tests.factories.organizations import District
 from wushe.community.exchange import runs
-from wushe.community.models import ContactPoint, ImportedRow, Membership, Person, PersonKey
-from wushe.community.queries import people as queries
+from wushe.community.models import ContactPoint, ImportedRow, Person, PersonKey
 from wushe.kernel.actor import Actor
 from wushe.kernel.models import AuditEvent
 

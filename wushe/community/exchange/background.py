@@ -1,7 +1,6 @@
 """Large files on the page: the same steps, done by the worker while the page says how far they are."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from uuid import UUID
 
 from django.utils import translation
@@ -13,7 +12,6 @@ from wushe.community.queries.accounts import actor_for_account
 from wushe.kernel.actor import Actor
 from wushe.kernel.background import background
 from wushe.kernel.problems import Problem
-from wushe.kernel.schedule import scheduled
 
 AT_ONCE_BYTES = 256 * 1024
 """Files up to this size are checked while the visitor waits: a few seconds."""
@@ -78,9 +76,3 @@ def _as(run_id: str, account_id: str, language: str, work: Callable[[Actor, Impo
             return  # an earlier attempt did it
         except Problem as problem:
             operations.note_problem(run_id=UUID(run_id), code=problem.code, message=problem.message)
-
-
-@scheduled(every=timedelta(hours=1))
-def forget_old_imports() -> None:
-    """Delete files and staged rows that nobody came back to for a day."""
-    runs.expire()

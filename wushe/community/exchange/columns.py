@@ -166,7 +166,7 @@ def find_header(kind: Kind, rows: Sequence[Row], remembered: Mapping[str, str] |
                 continue
             texts = _header_texts(candidates[index : index + height])
             found = {code for text in texts for code in [_match(text, names, known)[0]] if code}
-            if not found & required or (len(found) < 2 and not _is_sole_column(texts)):
+            if not found & required or (len(found) < 2 and not _looks_like_headings(candidates[index])):
                 continue
             if height == 2 and not _is_heading_row(candidates[index + 1], names, known):
                 continue
@@ -186,8 +186,30 @@ def find_header(kind: Kind, rows: Sequence[Row], remembered: Mapping[str, str] |
     return Header(candidates[index + height - 1].number, headings, keys)
 
 
-def _is_sole_column(texts: Sequence[Sequence[str]]) -> bool:
-    return sum(bool(text[0]) for text in texts) == 1
+def guess_header(rows: Sequence[Row]) -> Header | None:
+    """Return the row that looks most like a header although no heading is known, for a person to match by hand; None if none does."""
+    likely = [row for row in rows[:10] if _looks_like_headings(row)]
+    if not likely:
+        return None
+    best = max(likely, key=lambda row: (sum(cell not in (None, "") for cell in row.cells), -row.number))
+    texts = _header_texts([best])
+    samples = [row for row in rows if row.number > best.number][:5]
+    headings = [Heading(position, text[0]) for position, text in enumerate(texts) if text[0]]
+    for heading in headings:
+        heading.samples = [values.shown(row.cells[heading.position], 24) for row in samples if heading.position < len(row.cells)]
+    return Header(best.number, headings) if len(headings) > 1 else None
+
+
+def _looks_like_headings(row: Row) -> bool:
+    """True for a row of short, different texts without figures."""
+    filled = [cell for cell in row.cells if cell not in (None, "")]
+    texts = [cell.strip() for cell in filled if isinstance(cell, str)]
+    return (
+        bool(texts)
+        and len(texts) == len(filled)
+        and len(set(texts)) == len(texts)
+        and all(len(text) <= 20 and not any(character.isdigit() for character in text) for text in texts)
+    )
 
 
 def _header_texts(rows: Sequence[Row]) -> list[list[str]]:
@@ -288,7 +310,7 @@ def is_aside(row: Row, name_position: int | None) -> bool:
     if not (_SUM.fullmatch(text) or _NOTE.fullmatch(text)):
         return False
     name = row.cells[name_position] if name_position is not None and name_position < len(row.cells) else None
-    has_own_name = isinstance(name, str) and not values.is_blank(name) and name != first
+    has_own_name = isinstance(name, str) and name != first and any(character.isalpha() for character in name)
     return not has_own_name or bool(_SUM.fullmatch(values.narrow(str(name))))
 
 

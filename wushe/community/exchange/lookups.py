@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from wushe.community.exchange import values
 from wushe.community.exchange.values import Fault
@@ -109,7 +109,7 @@ class PlaceFinder:
 
     # -- inside
 
-    def _allowed(self, found):  # type: ignore[no-untyped-def]  # a queryset in, a queryset out
+    def _allowed(self, found: QuerySet[Place]) -> QuerySet[Place]:
         found = found.filter(valid_until__isnull=True)
         if self._everything:
             return found

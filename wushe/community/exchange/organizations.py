@@ -23,8 +23,9 @@ from wushe.community.exchange.plans import (
     same_row,
     shown,
 )
+from wushe.community.exchange.sheets import Cell
 from wushe.community.exchange.small import SmallKind, StagedRows
-from wushe.community.exchange.values import Cell, Fault, Reading
+from wushe.community.exchange.values import Fault, Reading
 from wushe.community.models import Organization, OrganizationKey
 from wushe.community.operations import organizations as operations
 from wushe.community.rules import organizations as rules

@@ -21,7 +21,8 @@ from wushe.community.exchange import plans, values
 from wushe.community.exchange.columns import YES_NO, Column, Found, Kind, choice_of
 from wushe.community.exchange.lookups import OrganizationFinder, PlaceFinder
 from wushe.community.exchange.plans import CREATE, SAME, UPDATE, Check, Planned
-from wushe.community.exchange.values import Cell, Fault, Reading
+from wushe.community.exchange.sheets import Cell
+from wushe.community.exchange.values import Fault, Reading
 from wushe.community.models import (
     Consent,
     ContactPoint,
@@ -71,7 +72,7 @@ def _one_phone(cell: Cell, reading: Reading) -> str:
     return values.phones(cell, reading)[0]
 
 
-_CONTACT = {"read_right": ("view", "person.contact"), "write_right": ("edit", "person.contact")}
+_READ, _WRITE = ("view", "person.contact"), ("edit", "person.contact")
 
 KIND = Kind(
     "people",
@@ -106,7 +107,7 @@ KIND = Kind(
             example="13800000000",
             help=_("几个号码用顿号隔开，第一个是常用的。"),
             ditto=False,
-            **_CONTACT,
+            read_right=_READ, write_right=_WRITE,
         ),
         Column(
             "identity_number",
@@ -134,9 +135,9 @@ KIND = Kind(
             help=_("写“是”而没有编号的，会自动发一个志愿者编号。"),
             export=False,
         ),
-        Column("address", _("住址"), ("家庭住址", "地址", "居住地址", "详细地址", "现住址", "家庭地址", "住所", "address"), partial(values.line, limit=rules.ADDRESS_LIMIT), **_CONTACT),
-        Column("email", _("电子邮箱"), ("邮箱", "邮件", "email", "e-mail", "mail"), values.email, ditto=False, **_CONTACT),
-        Column("wechat", _("微信号"), ("微信", "wechat"), partial(values.line, limit=40), ditto=False, **_CONTACT),
+        Column("address", _("住址"), ("家庭住址", "地址", "居住地址", "详细地址", "现住址", "家庭地址", "住所", "address"), partial(values.line, limit=rules.ADDRESS_LIMIT), read_right=_READ, write_right=_WRITE),
+        Column("email", _("电子邮箱"), ("邮箱", "邮件", "email", "e-mail", "mail"), values.email, ditto=False, read_right=_READ, write_right=_WRITE),
+        Column("wechat", _("微信号"), ("微信", "wechat"), partial(values.line, limit=40), ditto=False, read_right=_READ, write_right=_WRITE),
         Column(
             "organization",
             _("所属组织"),
@@ -154,7 +155,7 @@ KIND = Kind(
         ),
         Column("title", _("职务"), ("职位", "岗位", "职称", "title", "position"), partial(values.line, limit=80)),
         Column("guardian_name", _("监护人"), ("监护人姓名", "家长", "家长姓名", "guardian", "guardian name"), values.person_name, help=_("未成年人按规定要有监护人。")),
-        Column("guardian_phone", _("监护人电话"), ("家长电话", "监护人手机", "监护人联系电话", "guardian phone"), _one_phone, **_CONTACT),
+        Column("guardian_phone", _("监护人电话"), ("家长电话", "监护人手机", "监护人联系电话", "guardian phone"), _one_phone, read_right=_READ, write_right=_WRITE),
         Column("guardian_relation", _("监护关系"), ("与监护人关系", "与本人关系", "关系", "guardian relation"), partial(values.line, limit=40), example=""),
         Column(
             "consent_means",
@@ -163,7 +164,7 @@ KIND = Kind(
             choice_of(dict(Consent.Means.choices), _MEANS_WORDS, "同意方式"),
             labels=dict(Consent.Means.choices),
         ),
-        Column("note", _("备注"), ("说明", "备注说明", "note", "remark", "remarks"), partial(values.paragraph, limit=rules.NOTE_LIMIT), ditto=False, **_CONTACT),
+        Column("note", _("备注"), ("说明", "备注说明", "note", "remark", "remarks"), partial(values.paragraph, limit=rules.NOTE_LIMIT), ditto=False, read_right=_READ, write_right=_WRITE),
     ),
     Person._meta.label,
 )
@@ -497,10 +498,10 @@ class People:
         changed = ImportedRow.objects.filter(run=run, action=UPDATE)
         if changed.exists():
             operations.insert_from_staging(run, Person, "set", people_operations.PERSON_COLUMNS, at=at, single=True)
-            self._rekey([row.target_id for row in changed.only("target_id", "payload") if json.loads(row.payload).get("rekey")])
+            self._rekey([row.target_id for row in changed.only("target_id", "payload") if row.target_id and json.loads(row.payload).get("rekey")])
         return ()
 
-    def _rekey(self, ids: Sequence[UUID | None]) -> None:
+    def _rekey(self, ids: Sequence[UUID]) -> None:
         for start in range(0, len(ids), 500):
             people_operations.refresh_keys(list(Person.objects.select_related("place").filter(pk__in=ids[start : start + 500])))
 
@@ -512,7 +513,7 @@ class People:
         # A child and the guardian put on record with it stay or go together.
         ImportedRow.objects.filter(run=run, line__in=kept.values("line"), sheet__in=kept.values("sheet")).update(is_kept=True)
         made: list[str] = []
-        rekey: list[UUID | None] = []
+        rekey: list[UUID] = []
         images: list[list[Any]] = []
         changed = list(ImportedRow.objects.filter(run=run, action=UPDATE, is_kept=False))
         keys = personal.data_keys(row.target_id for row in changed if row.target_id and row.before)

@@ -74,15 +74,16 @@ def open_import(
     default_place: Place | None = None,
     organization: Organization | None = None,
     keep_file: bool = True,
+    by_hand: bool = False,
 ) -> ImportRun:
     """Look at the file, match its columns, and put the run on record. Raises `FileRefused` when it is no readable table.
 
     `default_place` is where rows without a place belong. With `keep_file` the content is kept sealed until the run is
-    carried out or a day has passed.
+    carried out or a day has passed. `by_hand`: somebody is there to match headings of which not one is known.
     """
     about = kinds.kind(kind)
     workbook = sheets.open_file(content, file_name)
-    found, notes = preview(about, workbook, operations.remembered_columns(by, kind))
+    found, notes = preview(about, workbook, operations.remembered_columns(by, kind), by_hand=by_hand)
     if default_place is None:
         default_place = _only_place(by, about)
     name = files.keep(content) if keep_file else ""
@@ -114,7 +115,9 @@ def _only_place(by: Actor, kind: Kind) -> Place | None:
     return place if place is not None and place.level >= Place.Level.COMMUNITY else None
 
 
-def preview(kind: Kind, workbook: Workbook, remembered: dict[str, str]) -> tuple[list[dict[str, Any]], list[Any]]:
+def preview(
+    kind: Kind, workbook: Workbook, remembered: dict[str, str], *, by_hand: bool = False
+) -> tuple[list[dict[str, Any]], list[Any]]:
     """Return the headings found in each sheet, as plain values for a page, and notes. Raises `NoHeader`, `FileRefused`."""
     found: list[dict[str, Any]] = []
     notes: list[Any] = []
@@ -126,6 +129,8 @@ def preview(kind: Kind, workbook: Workbook, remembered: dict[str, str]) -> tuple
             notes.append(["sheet.hidden", {"sheet": sheet.name}])
             continue
         header = headers.find_header(kind, first, remembered)
+        if header is None and by_hand and sheet.name not in headers.in_both_languages(GUIDE):
+            header = headers.guess_header(first)
         if header is None and sheet.name in headers.in_both_languages(GUIDE):
             continue
         if header is None:

@@ -120,15 +120,18 @@ def open_file(data: bytes, name: str, limits: Limits = LIMITS) -> Workbook:
     if not data.strip(b"\x00\r\n\t "):
         raise FileRefused(_("文件是空的。请检查是否选对了文件。"), code="file.empty")
     if len(data) > limits.file_bytes:
-        raise FileRefused(
-            _("文件超过 %(size)s MB。请拆成几个文件分别导入。") % {"size": limits.file_bytes >> 20}, code="file.too_big"
-        )
+        raise FileRefused(too_big(limits.file_bytes), code="file.too_big")
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
         return _open_zip(data, limits)
     if data[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
         return _open_compound(data, limits)
     _refuse_other_formats(data, name)
     return Workbook("csv", data, limits, encoding=_encoding(data, limits))
+
+
+def too_big(most: int) -> Any:
+    """Return the sentence that refuses a file of more than `most` bytes."""
+    return _("文件超过 %(size)s MB。请拆成几个文件分别导入。") % {"size": most >> 20}
 
 
 def _refuse_other_formats(data: bytes, name: str) -> None:
@@ -336,7 +339,7 @@ def _look_inside(workbook: Workbook, members: list[zipfile.ZipInfo]) -> None:
                     _("表格超过 %(count)s 列。请删去多余的列，另存后再导入。") % {"count": workbook.limits.columns},
                     code="file.too_many_columns",
                 )
-            if max(deepest, 100_000 if widest else 0) * max(widest, 1) > 12_000_000:
+            if deepest * widest > 12_000_000:
                 raise FileRefused(
                     _("表格占用的区域过大：在很远的单元格里有内容。请把需要的部分复制到新的工作表再导入。"),
                     code="file.too_spread",

@@ -190,7 +190,8 @@ def date(cell: Cell, reading: Reading) -> dt.date:
         return _day(int(year.translate(_CHINESE_DIGITS)), _chinese_number(month), _chinese_number(day), cell)
     compact = _COMPACT.fullmatch(text)
     if compact:
-        return _day(*map(int, compact.groups()), cell)
+        year, month, day = compact.groups()
+        return _day(int(year), int(month), int(day), cell)
     found = _YMD.fullmatch(text)
     if found:
         year, month, day = found.groups()

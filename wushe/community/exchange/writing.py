@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import io
+import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
@@ -17,7 +18,7 @@ from wushe.community.exchange import files, kinds, runs, sheets, values
 from wushe.community.exchange.columns import Column, Kind
 from wushe.community.exchange.sheets import Cell
 from wushe.community.models import ImportRun
-from wushe.kernel import audit, policy
+from wushe.kernel import audit, installation, policy
 from wushe.kernel.actor import Actor
 from wushe.kernel.problems import Problem
 
@@ -94,15 +95,6 @@ def export(*, by: Actor, kind: str, to: IO[bytes], format: str = "xlsx") -> int:
     return written
 
 
-def is_demo() -> bool:
-    """True when this house holds demo data: every table that leaves it says so."""
-    try:
-        from wushe.community.queries import demo
-    except ImportError:
-        return False
-    return bool(demo.is_demo())
-
-
 def _mark() -> str:
     return "演示数据 · Demo data"
 
@@ -111,7 +103,7 @@ def _write_csv(to: IO[bytes], kind: Kind, columns: list[Column], rows: Iterator[
     # With the mark that makes Excel read UTF-8, and Windows line ends.
     out = io.TextIOWrapper(to, encoding="utf-8-sig", newline="", write_through=True)
     writer = csv.writer(out)
-    if is_demo():
+    if installation.is_demo():
         writer.writerow([_mark()])
     writer.writerow([str(column.title) for column in columns])
     count = 0
@@ -128,7 +120,7 @@ def _write_xlsx(to: IO[bytes], kind: Kind, columns: list[Column], rows: Iterator
     sheet = workbook.add_worksheet(str(kind.title)[:31])
     bold = workbook.add_format({"bold": True, "bottom": 1})
     top = 0
-    if is_demo():
+    if installation.is_demo():
         sheet.write_string(0, 0, _mark())
         top = 1
     for index, column in enumerate(columns):
@@ -207,9 +199,9 @@ def write_faults(*, by: Actor, run: ImportRun, to: IO[bytes], content: bytes | N
     about = kinds.kind(seen.kind)
     reports: dict[tuple[str, int], runs.Reported] = {}
     staged = runs.rows_of(by, seen, action="FAULT" if only_faulty else "")
-    for row in staged.iterator(chunk_size=BATCH):
-        [said] = runs.reported(seen, [row])
-        reports[said.sheet, said.line] = said
+    for kept in staged.iterator(chunk_size=BATCH):
+        [told] = runs.reported(seen, [kept])
+        reports[told.sheet, told.line] = told
     data = files.fetch(seen.stored_name) if content is None else content
     workbook = _workbook(to)
     bold = workbook.add_format({"bold": True, "bottom": 1})
@@ -253,6 +245,11 @@ def _write_cell(sheet: Any, row: int, column: int, cell: Cell, style: Any) -> No
         sheet.write_string(row, column, text[:32_767], style)
     else:
         sheet.write_blank(row, column, None, style)
+
+
+def scratch() -> IO[bytes]:
+    """Return a file without a name to write to; whoever sends it closes it."""
+    return tempfile.TemporaryFile()  # the response that sends it closes it
 
 
 def file_name(kind: str, ending: str) -> str:

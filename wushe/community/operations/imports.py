@@ -18,7 +18,15 @@ from django.db.models.fields.reverse_related import ForeignObjectRel
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from wushe.community.models import ColumnChoice, ImportedRow, ImportRun, Organization, Person, PersonKey, Place
+from wushe.community.models import (
+    ColumnChoice,
+    ImportedRow,
+    ImportRun,
+    Organization,
+    Person,
+    PersonKey,
+    Place,
+)
 from wushe.community.operations.bulk import insert_rows
 from wushe.kernel import audit, policy
 from wushe.kernel.actor import Actor
@@ -176,7 +184,7 @@ def stage_rows(*, by: Actor, run: ImportRun, rows: Sequence[ImportedRow], progre
         fields = [field for field in ImportedRow._meta.concrete_fields if not field.primary_key]
         insert_rows(
             ImportedRow,
-            [field.column for field in fields],
+            [str(field.column) for field in fields],
             ([_ready(field, row) for field in fields] for row in rows),
         )
         ImportRun.objects.filter(pk=run.pk).update(progress=progress)
@@ -373,9 +381,13 @@ def put_back(model: type[models.Model], columns: Sequence[str], images: Sequence
 
 def _replacing(model: type[models.Model], columns: Sequence[str]) -> str:
     quote = connection.ops.quote_name
-    key = model._meta.pk.column if model._meta.pk else "id"
+    key = _primary(model)
     values = ", ".join(f"{quote(column)} = excluded.{quote(column)}" for column in columns if column != key)
     return f" ON CONFLICT ({quote(key)}) DO UPDATE SET {values}"
+
+
+def _primary(model: type[models.Model]) -> str:
+    return str(model._meta.pk.column)
 
 
 def _moment(at: datetime | None) -> Any:
@@ -429,8 +441,9 @@ def later_work(
     audited = AuditEvent.objects.filter(at__gt=run.done_at)
     touched = _uuids(audited.filter(target_label=model._meta.label).values_list("target_id", flat=True))
     for start in range(0, len(touched), 500):
-        for target_id in mine.filter(target_id__in=touched[start : start + 500]).values_list("target_id", flat=True):
-            found.setdefault(target_id, model._meta.label)
+        for touched_id in mine.filter(target_id__in=touched[start : start + 500]).values_list("target_id", flat=True):
+            if touched_id is not None:
+                found.setdefault(touched_id, model._meta.label)
     for part, column in parts:
         touched = _uuids(audited.filter(target_label=part._meta.label).values_list("target_id", flat=True))
         if not isinstance(part._meta.pk, models.UUIDField):
@@ -480,7 +493,7 @@ def delete_created(run: ImportRun, model: type[models.Model], parts: Sequence[tu
         for part, column in parts:
             statement = f"DELETE FROM {quote(part._meta.db_table)} WHERE {quote(column)} IN ({mine})"  # noqa: S608  # our own names
             cursor.execute(statement, [_key(run.pk), model._meta.label])
-        key = quote(model._meta.pk.column if model._meta.pk else "id")
+        key = quote(_primary(model))
         statement = f"DELETE FROM {quote(model._meta.db_table)} WHERE {key} IN ({mine})"  # noqa: S608  # our own names
         cursor.execute(statement, [_key(run.pk), model._meta.label])
         return int(cursor.rowcount)

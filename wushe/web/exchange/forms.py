@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from wushe.community.exchange import columns as headers
-from wushe.community.exchange import files, kinds
+from wushe.community.exchange import files, kinds, sheets
 from wushe.kernel.actor import Actor
 from wushe.web.forms import Form
 from wushe.web.places.fields import PlaceField
@@ -34,9 +34,7 @@ class UploadForm(Form):
         """Refuse what is too large before it is read."""
         file = self.cleaned_data["file"]
         if file.size > files.size_limit():
-            raise forms.ValidationError(
-                _("文件超过 %(size)s MB。请拆成几个文件分别导入。") % {"size": files.size_limit() >> 20}
-            )
+            raise forms.ValidationError(sheets.too_big(files.size_limit()))
         return file
 
 

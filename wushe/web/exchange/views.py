@@ -1,6 +1,5 @@
 """Import step by step (choose a file, see its columns matched, see what will change, do it, undo it), and tables out."""
 
-import tempfile
 from typing import Any, Final
 from uuid import UUID
 
@@ -78,6 +77,7 @@ def _upload_view(kind: str) -> View:
                     file_name=file.name,
                     content=file.read(),
                     default_place=form.cleaned_data["place"],
+                    by_hand=True,
                 )
             except Problem as problem:
                 form.add_error("file", problem.message)
@@ -228,7 +228,7 @@ def _step(request: Request, run: Any, work: Any, done: str) -> HttpResponse:
 def faults(request: Request, import_id: UUID) -> HttpResponseBase:
     """The faulty rows as a spreadsheet: the cells marked, the reasons beside them; correct it and bring it again."""
     run = runs.find_run(request.actor, import_id)
-    file = tempfile.TemporaryFile()
+    file = writing.scratch()
     try:
         writing.write_faults(by=request.actor, run=run, to=file)
     except Problem as problem:
@@ -245,7 +245,7 @@ def _template_view(kind: str) -> View:
     def template(request: Request) -> HttpResponseBase:
         """An empty table with the right headings and a sheet that explains them."""
         ending = "csv" if request.GET.get("format") == "csv" else "xlsx"
-        file = tempfile.TemporaryFile()
+        file = writing.scratch()
         writing.write_template(kind, file, ending)
         return _download(file, f"wushe-{kind}-template.{ending}", ending)
 
@@ -257,7 +257,7 @@ def _export_view(kind: str) -> View:
     def export(request: Request) -> HttpResponseBase:
         """Everything of this kind that the visitor may take out, in the columns an import takes back."""
         ending = "csv" if request.GET.get("format") == "csv" else "xlsx"
-        file = tempfile.TemporaryFile()
+        file = writing.scratch()
         writing.export(by=request.actor, kind=kind, to=file, format=ending)
         return _download(file, writing.file_name(kind, ending), ending)
 
