@@ -40,8 +40,15 @@ class Link:
 
 ENTRIES: list[Entry] = [
     Entry("portal", "portal:home", _("首页"), "house"),
+    Entry("portal", "places:search", _("找地方"), "search"),
     Entry("portal", "portal:about", _("关于五社"), "info"),
     Entry("desk", "desk:home", _("今天的工作"), "list", ("view", "desk")),
+    Entry("desk", "people:list", _("人员"), "people", ("view", "person"), group=_("五社")),
+    Entry("desk", "organizations:list", _("组织"), "building", ("view", "organization"), group=_("五社")),
+    Entry("desk", "organizations:stations", _("社工站点"), "badge", ("view", "station"), group=_("五社")),
+    Entry("desk", "organizations:venues", _("场地"), "door", ("view", "venue"), group=_("五社")),
+    Entry("desk", "organizations:duties", _("职责"), "flag", ("view", "duty"), group=_("五社")),
+    Entry("desk", "places:desk", _("地方"), "map", ("edit", "place"), group=_("五社")),
     Entry("desk", "accounts:list", _("账号"), "key", ("view", "account"), group=_("管理")),
     Entry("desk", "accounts:grants", _("授权"), "shield", ("view", "grant"), group=_("管理")),
     Entry("desk", "desk:audit", _("审计记录"), "history", ("view", "audit"), group=_("管理")),

@@ -883,8 +883,8 @@ def start_guardianship(
 
 
 @transaction.atomic
-def end_guardianship(*, by: Actor, guardianship_id: UUID, on: date | None = None) -> None:
-    """End a guardianship; the consents that the guardian gave for a minor are withdrawn with it."""
+def end_guardianship(*, by: Actor, guardianship_id: UUID, on: date | None = None) -> UUID:
+    """End a guardianship; the consents that the guardian gave for the ward are withdrawn with it. Returns the ward's id."""
     row = Guardianship.objects.visible_to(by).select_related("ward__place").filter(pk=guardianship_id).first()
     if row is None:
         raise queries.PersonNotFound(_("没有找到这段监护关系。"))
@@ -898,6 +898,7 @@ def end_guardianship(*, by: Actor, guardianship_id: UUID, on: date | None = None
         _withdraw(by, consent, now)
     row.refresh_from_db()
     audit.record(by=by, verb="end", target=row, before=before, after=row)
+    return row.ward_id
 
 
 @transaction.atomic
@@ -1025,8 +1026,8 @@ def add_qualification(
 
 
 @transaction.atomic
-def remove_qualification(*, by: Actor, qualification_id: UUID) -> None:
-    """Take a wrongly recorded qualification off; one that ran out keeps its row and its date."""
+def remove_qualification(*, by: Actor, qualification_id: UUID) -> UUID:
+    """Take a wrongly recorded qualification off; one that ran out keeps its row and its date. Returns the holder's id."""
     row = HeldQualification.objects.visible_to(by).filter(pk=qualification_id).first()
     if row is None:
         raise queries.PersonNotFound(_("没有找到这项资质。"))
@@ -1034,6 +1035,7 @@ def remove_qualification(*, by: Actor, qualification_id: UUID) -> None:
     before = audit.image(row)
     audit.record(by=by, verb="remove", target=row, before=before)
     row.delete()
+    return row.person_id
 
 
 # --- duplicates -------------------------------------------------------------------------------------------------------
