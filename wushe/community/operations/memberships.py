@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from wushe.community.models import Membership, Organization, Person, Responsibility, Station
+from wushe.community.operations import people as people_operations
 from wushe.community.operations import typed
 from wushe.community.rules import organizations as rules
 from wushe.kernel import audit, policy
@@ -62,7 +63,8 @@ def start_memberships(
     """Start memberships set-wise: all or none.
 
     Needs the right over the organization's memberships *and* over each person: whoever could add a stranger to their own
-    organization would read the stranger's data.
+    organization would read the stranger's data. Who joins as a volunteer and has no volunteer number is given one: it is what
+    makes a volunteer (and what the place page counts).
     """
     for organization in {new.organization for new in memberships}:
         policy.require(by, "create", _facts(organization))
@@ -89,6 +91,11 @@ def start_memberships(
         ) from error
     for row in rows[:1] if len(rows) == 1 else ():
         audit.record(by=by, verb="start", target=row, after=row)
+    for new in memberships:
+        if new.capacity == Membership.Capacity.VOLUNTEER and not new.person.volunteer_number:
+            new.person.volunteer_number = people_operations.give_volunteer_number(
+                by=by, person_id=new.person.pk
+            )
     if len(rows) > 1:
         audit.record(
             by=by,

@@ -32,7 +32,7 @@ def seed_vocabularies(*, by: Actor, at: datetime | None = None) -> int:
             code=row["code"],
             name=row["name"],
             name_en=row["name_en"],
-            needs_licence=row["needs_licence"] == "yes",
+            needs_license=row["needs_license"] == "yes",
         )
         for row in _rows("skills")
     ]

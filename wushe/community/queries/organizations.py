@@ -71,6 +71,22 @@ def organization(actor: Actor, organization_id: UUID) -> Organization:
     return found
 
 
+def organizations_named(actor: Actor, text: str, limit: int = 8) -> list[Organization]:
+    """Return the open organizations a typed text means: by the short code at its end, else by exact name, else by search."""
+    rows = (
+        Organization.objects.visible_to(actor)
+        .select_related("place")
+        .exclude(status=Organization.Status.CLOSED)
+    )
+    end = text.strip().rpartition(" ")[2].strip("()（）·").lower()
+    if len(end) == rules.LABEL_LENGTH and end.isascii() and end.isalnum():
+        coded = list(rows.filter(path__endswith=f"/{end}/")[:2])
+        if coded:
+            return coded
+    named = list(rows.filter(name_key=fold_name(text)[:200]).order_by("place__path")[:limit])
+    return named or list(organizations(actor, text=text).order_by("name_key")[:limit])
+
+
 def above(actor: Actor, of: Organization) -> list[Organization]:
     """Return the organizations `of` stands under that the actor may see, the topmost first."""
     labels = of.path.strip("/").split("/")

@@ -96,7 +96,7 @@ def subtree(
 
 def counts_by_level(actor: Actor, of: Place | None) -> dict[int, int]:
     """Return level → number of places that exist today below `of` (None: in the nation), `of` itself not counted."""
-    below = subtree(actor, of).order_by()
+    below = subtree(actor, of).filter(level__in=rules.LEVELS).order_by()
     if of is not None:
         below = below.exclude(pk=of.pk)
     return dict(below.values_list("level").annotate(number=Count("pk")).order_by("level"))

@@ -76,6 +76,12 @@ def answering_now(actor: Actor, stations: Iterable[Station]) -> dict[UUID, dict[
     return found
 
 
+def open_rows(actor: Actor, station: Station) -> list[Responsibility]:
+    """Return the periods of a station that have not ended and that the actor may change."""
+    rows = Responsibility.objects.visible_to(actor, "edit").filter(station=station, ended_on__isnull=True)
+    return list(rows.select_related("organization").order_by("capacity"))
+
+
 def history(
     actor: Actor,
     *,
@@ -116,26 +122,34 @@ def who_answers(actor: Actor, duty: Duty, place: Place, *, on: date | None = Non
 
 
 def duty_bearers(actor: Actor, place: Place, *, on: date | None = None) -> dict[UUID, Answering]:
-    """Return duty id → who answers for it in a place on a day (today), the nearest place winning. One query.
+    """Return duty id → who answers for it in a place on a day (today), the nearest place winning. One query."""
+    return {line.duty.pk: line.answering for line in duty_lines(actor, place, on=on)}
+
+
+@dataclass(frozen=True, slots=True)
+class DutyLine:
+    """One duty of a place and who answers for it."""
+
+    duty: Duty
+    answering: Answering
+
+
+def duty_lines(actor: Actor, place: Place, *, on: date | None = None) -> list[DutyLine]:
+    """Return the duties that somebody answers for in a place on a day (today), by code, the nearest place winning. One query.
 
     Whoever sees the organization sees its duty: both are public unless the organization is not.
     """
     day = on or timezone.localdate()
-    rows = (
-        Responsibility.objects.filter(
-            Q(ended_on__isnull=True) | Q(ended_on__gt=day),
-            duty__isnull=False,
-            started_on__lte=day,
-            place__path__in=[*places.paths_above(place.path), place.path],
-            organization__in=Organization.objects.visible_to(actor),
-        )
-        .select_related("organization", "place")
-        .order_by()
-    )
-    found: dict[UUID, Answering] = {}
+    rows = Responsibility.objects.filter(
+        Q(ended_on__isnull=True) | Q(ended_on__gt=day),
+        duty__isnull=False,
+        started_on__lte=day,
+        place__path__in=[*places.paths_above(place.path), place.path],
+        organization__in=Organization.objects.visible_to(actor),
+    ).select_related("organization", "place", "duty")
+    found: dict[str, DutyLine] = {}
     for row in sorted(rows, key=lambda row: len(row.place.path) if row.place else 0):
-        assert row.duty_id is not None
-        found[row.duty_id] = Answering(
-            row.organization, row.capacity, row.started_on, row.ended_on, row.pk, row.place
-        )
-    return found
+        assert row.duty is not None
+        answer = Answering(row.organization, row.capacity, row.started_on, row.ended_on, row.pk, row.place)
+        found[row.duty.code] = DutyLine(row.duty, answer)
+    return [found[code] for code in sorted(found)]

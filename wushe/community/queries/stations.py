@@ -44,13 +44,15 @@ def stations(
     place: Place | None = None,
     owner: Organization | None = None,
     operator: Organization | None = None,
+    answering: Organization | None = None,
+    venue: Venue | None = None,
     lacking: str = "",
     state: str = "",
     verb: str = "view",
 ) -> QuerySet[Station]:
     """Return the stations the actor may see, narrowed, each with `staff` (people working there now); place and venue at hand.
 
-    `lacking` is STAFF, OWNER or OPERATOR; `state` is "" for open ones, "CLOSED", or "ALL".
+    `answering` is an organization that owns or runs it. `lacking` is STAFF, OWNER or OPERATOR; `state` is "" for open ones, "CLOSED", or "ALL".
     """
     found = Station.objects.visible_to(actor, verb).select_related("place", "venue")
     if text.strip():
@@ -65,6 +67,13 @@ def stations(
     ):
         if body is not None:
             found = found.filter(Exists(_now(capacity).filter(organization=body)))
+    if answering is not None:
+        now = Responsibility.objects.filter(
+            station=OuterRef("pk"), organization=answering, ended_on__isnull=True
+        )
+        found = found.filter(Exists(now))
+    if venue is not None:
+        found = found.filter(venue=venue)
     if lacking in ("OWNER", "OPERATOR"):
         found = found.filter(~Exists(_now(lacking)))
     elif lacking == "STAFF":

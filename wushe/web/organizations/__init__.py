@@ -1,0 +1,1 @@
+"""The desk pages of organizations, stations, venues, and who answers for what."""
