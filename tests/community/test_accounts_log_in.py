@@ -218,10 +218,10 @@ def test_a_found_card_has_few_tries_a_day(district: District, monkeypatch: pytes
     account, _ = make_account(place=district["150603001001"])
     card = accounts.issue_card(by=OPERATOR, account=account, pin="802615")
     answered = 0
-    for minute in range(24 * 60):
-        now[0] += 60_000_000
+    for step in range(24 * 12):
+        now[0] += 300_000_000
         try:
-            log_in.log_in_with_card(token=card.token, pin="000001", address=str(minute))
+            log_in.log_in_with_card(token=card.token, pin="000001", address=str(step))
         except log_in.WrongLogIn:
             answered += 1
         except TooManyTries:
@@ -509,21 +509,20 @@ def test_changing_the_password_asks_for_the_present_one_and_refuses_easy_ones(di
         accounts.change_password(by=actor, current=PASSWORD, new="other words 44")
 
 
-def test_an_old_hash_still_opens_and_its_cost_is_measured_on_the_shipped_hasher(
+def test_with_the_shipped_hasher_an_unknown_name_takes_as_long_as_a_known_one(
     district: District, settings: Any
 ) -> None:
-    """With the shipped hasher an unknown name takes within a third of the time of a known one."""
+    """Measured in processor time of this thread, the least of several alternating tries: what else the machine does is not counted."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
     account, _ = make_account(place=district["150603001001"])
 
     def seconds(identifier: str) -> float:
-        started = time.perf_counter()
+        started = time.thread_time()
         with pytest.raises(log_in.WrongLogIn):
             enter(identifier, "wrong password", device=f"{account.pk}.d")
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     seconds(account.number)
-    known = sorted(seconds(account.number) for _ in range(7))[3]
-    unknown = sorted(seconds("55555555") for _ in range(7))[3]
-    assert unknown > known * 0.66
-    assert unknown < known * 1.5
+    pairs = [(seconds(account.number), seconds("55555555")) for _ in range(6)]
+    known, unknown = min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
+    assert known * 0.8 < unknown < known * 1.25

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def district(monkeypatch: pytest.MonkeyPatch) -> District:
-    monkeypatch.setattr(verbs, "start", lambda: None)  # Django is up, and the test database is not to be migrated
+    monkeypatch.setattr(
+        verbs, "start", lambda: None
+    )  # Django is up, and the test database is not to be migrated
     return District()
 
 
@@ -44,9 +46,19 @@ def test_for_an_organization_the_nation_and_somebody_on_record(district: Distric
     body = make_organization(district["150603001001"], "合成甲社")
     person = make_account(place=district["150603001001"])[0].person
     Account.objects.all().delete()
-    first = run("create", "--role", "ORGANIZATION_MANAGER", "--organization", str(body.pk), "--keep-password", "--json")
+    first = run(
+        "create",
+        "--role",
+        "ORGANIZATION_MANAGER",
+        "--organization",
+        str(body.pk),
+        "--keep-password",
+        "--json",
+    )
     assert json.loads(first.stdout)["must_change_password"] is False
-    second = run("create", "--role", "AUDITOR", "--national", "--place", "150603", "--until", "2999-12-31", "--json")
+    second = run(
+        "create", "--role", "AUDITOR", "--national", "--place", "150603", "--until", "2999-12-31", "--json"
+    )
     grant = Account.objects.get(number=json.loads(second.stdout)["account"]).grants.get()
     assert grant.is_national
     assert grant.expires_at is not None
@@ -79,7 +91,9 @@ def test_bad_input_changes_nothing(district: District, arguments: tuple[str, ...
 
 def test_as_an_account_only_what_that_account_may(district: District) -> None:
     supervisor, _ = make_account(role="STREET_SUPERVISOR", place=district["150603001"])
-    made = run("create", "--role", "COMMUNITY_WORKER", "--place", "150603001001", "--as", supervisor.number, "--json")
+    made = run(
+        "create", "--role", "COMMUNITY_WORKER", "--place", "150603001001", "--as", supervisor.number, "--json"
+    )
     assert made.exit_code == 0, made.exception
     refused = run("create", "--role", "DISTRICT_ADMIN", "--place", "150603001", "--as", supervisor.number)
     assert isinstance(refused.exception, Problem)
@@ -89,7 +103,9 @@ def test_as_an_account_only_what_that_account_may(district: District) -> None:
 def test_reset_and_close(district: District) -> None:
     account, _ = make_account(place=district["150603001001"])
     printed = json.loads(run("reset", account.number, "--second-factor", "--json").stdout)
-    assert log_in.log_in(identifier=account.number, password=printed["password"], address="a").must_change_password
+    assert log_in.log_in(
+        identifier=account.number, password=printed["password"], address="a"
+    ).must_change_password
     assert run("close", account.number).exit_code == 0
     with pytest.raises(log_in.WrongLogIn):
         log_in.log_in(identifier=account.number, password=printed["password"], address="a")

@@ -43,7 +43,9 @@ def test_the_list_shows_filters_and_exports_the_accounts_of_ones_places(
     body = page(client, "/desk/accounts/")
     assert "合成甲乙" in body
     assert "合成丙丁" not in body
-    assert "合成甲乙" in page(client, "/desk/accounts/?text=甲乙") or "合成甲乙" in page(client, f"/desk/accounts/?text={mine.number}")
+    assert "合成甲乙" in page(client, "/desk/accounts/?text=甲乙") or "合成甲乙" in page(
+        client, f"/desk/accounts/?text={mine.number}"
+    )
     assert "没有符合条件的账号" in page(client, f"/desk/accounts/?text={other.number}")
     assert "还没改初始密码" in page(client, "/desk/accounts/?state=FIRST_PASSWORD")
     sheet = client.get("/desk/accounts/?export=csv")
@@ -76,7 +78,16 @@ def test_accounts_elsewhere_are_not_found_and_others_rights_stay(
     far, _ = make_account(place=district["150604001001"])
     above, _ = make_account(role="DISTRICT_ADMIN", place=district["150603001"])
     page(client, f"/desk/accounts/{far.pk}/", 404)
-    for action in ("password", "link", "close", "reopen", "sessions/end", "second-factor/off", "card/end", "link/end"):
+    for action in (
+        "password",
+        "link",
+        "close",
+        "reopen",
+        "sessions/end",
+        "second-factor/off",
+        "card/end",
+        "link/end",
+    ):
         assert client.post(f"/desk/accounts/{far.pk}/{action}/").status_code == 404
     assert "您不能授予的权限" in page(client, f"/desk/accounts/{above.pk}/")
     for action in ("password", "link", "close", "sessions/end"):
@@ -87,7 +98,9 @@ def test_accounts_elsewhere_are_not_found_and_others_rights_stay(
     assert above.is_active
 
 
-def test_a_person_gets_an_account_each_of_the_three_ways(client: Client, district: District, supervisor: Account) -> None:
+def test_a_person_gets_an_account_each_of_the_three_ways(
+    client: Client, district: District, supervisor: Account
+) -> None:
     shown = {}
     for way, name in (("PASSWORD", "合成一"), ("INVITATION", "合成二"), ("CARD", "合成三")):
         person = Person.objects.create(name=name, name_key=fold_name(name), place=district["150603001001"])
@@ -103,7 +116,9 @@ def test_a_person_gets_an_account_each_of_the_three_ways(client: Client, distric
     assert log_in.log_in(identifier=account.number, password=password, address="a").must_change_password
     text, account = shown["INVITATION"]
     token = re.search(r"http://testserver/invitation/([\w-]+)/", text).group(1)  # type: ignore[union-attr]
-    assert log_in.accept_invitation(token=token, password="other words 44", address="a").account_id == account.pk
+    assert (
+        log_in.accept_invitation(token=token, password="other words 44", address="a").account_id == account.pk
+    )
     text, account = shown["CARD"]
     token = re.search(r"http://testserver/c/([\w-]+)/", text).group(1)  # type: ignore[union-attr]
     pin = "".join(re.search(r'login-slip-pin">([\d ]+)<', text).group(1).split())  # type: ignore[union-attr]
@@ -112,7 +127,9 @@ def test_a_person_gets_an_account_each_of_the_three_ways(client: Client, distric
     assert "style=" not in text[text.index("login-card") :]
 
 
-def test_people_are_found_before_they_get_an_account(client: Client, district: District, supervisor: Account) -> None:
+def test_people_are_found_before_they_get_an_account(
+    client: Client, district: District, supervisor: Account
+) -> None:
     assert "给谁开账号" in page(client, "/desk/accounts/new/")
     assert "没有找到这个人" in page(client, "/desk/accounts/new/?q=不存在的人")
     page(client, "/desk/accounts/new/?person=not-an-id", 404)
@@ -180,38 +197,58 @@ def test_a_manager_gives_roles_in_their_organization(client: Client, district: D
     assert member.grants.get().organization == body
 
 
-def test_ones_own_rights_are_nobodys_but_others_to_change(client: Client, district: District, supervisor: Account) -> None:
+def test_ones_own_rights_are_nobodys_but_others_to_change(
+    client: Client, district: District, supervisor: Account
+) -> None:
     extra = give(supervisor, "COMMUNITY_WORKER", place=district["150603001001"])
     body = page(client, f"/desk/accounts/{supervisor.pk}/")
     assert "这是您自己的账号" in body
     assert f"/desk/grants/{extra.pk}/end/" not in body
     assert client.post(f"/desk/grants/{extra.pk}/end/").status_code == 403
-    refused = client.post(f"/desk/accounts/{supervisor.pk}/grants/new/", {"role": "COMMUNITY_WORKER", "place": "150603001001"})
+    refused = client.post(
+        f"/desk/accounts/{supervisor.pk}/grants/new/", {"role": "COMMUNITY_WORKER", "place": "150603001001"}
+    )
     assert refused.status_code == 422
     assert supervisor.grants.count() == 2
 
 
 def test_grants_and_their_dangers_are_listed(client: Client, district: District, supervisor: Account) -> None:
-    worker, _ = make_account(role="COMMUNITY_WORKER", place=district["150603001001"], must_change_password=True)
+    worker, _ = make_account(
+        role="COMMUNITY_WORKER", place=district["150603001001"], must_change_password=True
+    )
     assert worker.number[:4] in page(client, "/desk/grants/?state=IN_FORCE")
     assert "没有符合条件的授权" in page(client, "/desk/grants/?state=ENDED")
     assert "初始密码还没有改" in page(client, "/desk/grants/dangers/")
     assert client.get("/desk/grants/?sort=password").status_code == 400
 
 
-def test_form_fields_nobody_asked_for_change_nothing(client: Client, district: District, supervisor: Account) -> None:
+def test_form_fields_nobody_asked_for_change_nothing(
+    client: Client, district: District, supervisor: Account
+) -> None:
     account, _ = make_account(place=district["150603001001"])
     before = Account.objects.filter(pk=account.pk).values().get()
-    extra = {"is_active": "", "number": "1", "person": "x", "must_change_password": "on", "is_national": "on", "granted_by": "x"}
+    extra = {
+        "is_active": "",
+        "number": "1",
+        "person": "x",
+        "must_change_password": "on",
+        "is_national": "on",
+        "granted_by": "x",
+    }
     client.post(f"/desk/accounts/{account.pk}/phone/", {"phone": "", **extra})
     assert Account.objects.filter(pk=account.pk).values().get() == before
-    client.post(f"/desk/accounts/{account.pk}/grants/new/", {"role": "COMMUNITY_WORKER", "place": "150603001001", **extra})
+    client.post(
+        f"/desk/accounts/{account.pk}/grants/new/",
+        {"role": "COMMUNITY_WORKER", "place": "150603001001", **extra},
+    )
     grant = account.grants.get()
     assert not grant.is_national
     assert grant.granted_by == supervisor.pk
 
 
-@pytest.mark.parametrize("address", ["/desk/accounts/", "/desk/grants/", "/desk/", "/desk/audit/", "/me/", "/me/security/"])
+@pytest.mark.parametrize(
+    "address", ["/desk/accounts/", "/desk/grants/", "/desk/", "/desk/audit/", "/me/", "/me/security/"]
+)
 def test_strangers_are_sent_to_the_log_in(client: Client, address: str) -> None:
     assert client.get(address).url.startswith("/login/?next=")
 

@@ -44,7 +44,12 @@ def test_what_waits_is_listed_with_the_oldest_first(district: District) -> None:
     forgotten, _ = make_account(place=district["150603001001"], name="合成初始", must_change_password=True)
     Account.objects.filter(pk=forgotten.pk).update(created_at=timezone.now() - timedelta(days=9))
     ending, _ = make_account(place=district["150603001001"], name="合成到期")
-    give(ending, "COMMUNITY_WORKER", place=district["150603001001"], expires_at=timezone.now() + timedelta(days=5))
+    give(
+        ending,
+        "COMMUNITY_WORKER",
+        place=district["150603001001"],
+        expires_at=timezone.now() + timedelta(days=5),
+    )
     elsewhere, _ = make_account(place=district["150604001001"], name="合成别处")
     accounts.invite(by=OPERATOR, account=elsewhere)
     body = page(client, "/desk/")
@@ -89,7 +94,9 @@ def test_one_box_finds_people_organizations_places_and_accounts(district: Distri
 def test_who_may_not_see_people_finds_none(district: District) -> None:
     client, _ = signed_in("DISTRICT_VIEWER", district["150603"])
     people.create_person(by=OPERATOR, values=NewPerson("合成寻找", district["150603001001"].pk))
-    assert "合成寻找" not in page(client, "/desk/search/?q=合成寻找").replace("搜索“合成寻找”", "").replace('value="合成寻找"', "")
+    assert "合成寻找" not in page(client, "/desk/search/?q=合成寻找").replace("搜索“合成寻找”", "").replace(
+        'value="合成寻找"', ""
+    )
 
 
 def _changed_person(district: District) -> AuditEvent:
@@ -115,7 +122,9 @@ def test_the_audit_trail_shows_personal_values_only_to_those_who_may_see_them(di
     assert str(event.pk) in page(auditor, f"/desk/audit/?text={event.target_id}")
     assert str(event.pk) not in page(other, "/desk/audit/")
     assert "没有符合条件的记录" in page(auditor, "/desk/audit/?verb=nothing")
-    assert str(event.pk) in page(auditor, f"/desk/audit/?since={timezone.localdate()}&until={timezone.localdate()}")
+    assert str(event.pk) in page(
+        auditor, f"/desk/audit/?since={timezone.localdate()}&until={timezone.localdate()}"
+    )
 
 
 def test_identity_numbers_stay_masked_in_the_trail(district: District) -> None:

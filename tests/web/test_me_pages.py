@@ -33,9 +33,16 @@ def page(client: Client, address: str, status: int = 200) -> str:
     return response.content.decode()
 
 
-def test_the_first_page_shows_roles_messages_and_the_way_to_everything(client: Client, account: Account) -> None:
+def test_the_first_page_shows_roles_messages_and_the_way_to_everything(
+    client: Client, account: Account
+) -> None:
     outbox.send(
-        by=OPERATOR, to_person=account.person_id, kind="test", subject="社区通知", body="周六下午两点见。", place_path=account.person.place.path
+        by=OPERATOR,
+        to_person=account.person_id,
+        kind="test",
+        subject="社区通知",
+        body="周六下午两点见。",
+        place_path=account.person.place.path,
     )
     body = page(client, "/me/")
     assert "合成居民" in body
@@ -48,7 +55,9 @@ def test_the_first_page_shows_roles_messages_and_the_way_to_everything(client: C
 
 def test_nobody_reads_or_acknowledges_somebody_elses_message(client: Client, account: Account) -> None:
     other, _ = make_account(place=account.person.place)
-    message_id = outbox.send(by=OPERATOR, to_person=other.person_id, kind="test", subject="给别人", body="别人的事")
+    message_id = outbox.send(
+        by=OPERATOR, to_person=other.person_id, kind="test", subject="给别人", body="别人的事"
+    )
     assert "别人的事" not in page(client, "/me/")
     client.post(f"/me/messages/{message_id}/seen/")
     assert outbox.messages(queries.actor_for_account(other)).get().acknowledged_at is None
@@ -56,7 +65,9 @@ def test_nobody_reads_or_acknowledges_somebody_elses_message(client: Client, acc
 
 def test_contacts_and_address_are_ones_own_to_change(client: Client, account: Account) -> None:
     assert client.post("/me/data/contacts/new/", {"kind": "PHONE", "value": "12"}).status_code == 422
-    assert client.post("/me/data/contacts/new/", {"kind": "PHONE", "value": "138 0013 8000"}).status_code == 302
+    assert (
+        client.post("/me/data/contacts/new/", {"kind": "PHONE", "value": "138 0013 8000"}).status_code == 302
+    )
     assert client.post("/me/data/contacts/new/", {"kind": "PHONE", "value": "13900139000"}).status_code == 302
     body = page(client, "/me/data/")
     assert "138****8000" in body
@@ -73,7 +84,9 @@ def test_contacts_and_address_are_ones_own_to_change(client: Client, account: Ac
 
 def test_somebody_elses_contact_cannot_be_removed(client: Client, account: Account) -> None:
     other, _ = make_account(place=account.person.place)
-    contact = ContactPoint.objects.create(person=other.person, kind="PHONE", value="13800138000", value_index="x")
+    contact = ContactPoint.objects.create(
+        person=other.person, kind="PHONE", value="13800138000", value_index="x"
+    )
     assert client.post(f"/me/data/contacts/{contact.pk}/remove/").status_code == 409
     assert ContactPoint.objects.filter(pk=contact.pk).exists()
 
@@ -172,6 +185,12 @@ def test_the_phone_one_logs_in_with(client: Client, account: Account) -> None:
 
 
 def test_pages_cost_a_bounded_number_of_queries(client: Client, account: Account, query_counter: Any) -> None:
-    for address, most in (("/me/", 12), ("/me/data/", 16), ("/me/consents/", 4), ("/me/security/", 13), ("/me/settings/", 2)):
+    for address, most in (
+        ("/me/", 12),
+        ("/me/data/", 16),
+        ("/me/consents/", 4),
+        ("/me/security/", 13),
+        ("/me/settings/", 2),
+    ):
         with query_counter.at_most(most):
             page(client, address)

@@ -145,7 +145,7 @@ RULES: Final[Rules] = {
         "message": _verbs(_OWN, "view", "edit"),
     },
     PLATFORM_OPERATOR: {
-        "place": _verbs(_ANY, *_WRITE),
+        "place": _verbs(_PLACE, *_WRITE),
         "skill": _verbs(_ANY, *_WRITE),
         "rule": _verbs(_ANY, *_WRITE),
         "account": _verbs(_PLACE, "view"),
@@ -254,6 +254,7 @@ RULES: Final[Rules] = {
     },
     AUDITOR: {
         "audit": _verbs(_PLACE, "view"),
+        "account": _verbs(_PLACE, "view"),
         "grant": _verbs(_PLACE, "view"),
         "desk": _verbs(_PLACE, "view"),
     },
