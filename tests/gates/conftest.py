@@ -23,6 +23,14 @@ def _built(django_db_setup: None, django_db_blocker: Any) -> "Iterator[tuple[Wor
         transaction.set_rollback(True)
 
 
+@pytest.fixture(autouse=True)
+def _no_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The matrix calls more often in a minute than any client may."""
+    from wushe.kernel import throttle
+
+    monkeypatch.setattr(throttle, "spend", lambda **limits: None)
+
+
 @pytest.fixture
 def world(_built: "tuple[World, list[Role]]", db: None) -> "World":
     return _built[0]

@@ -3,14 +3,18 @@
 The pages are read off the resolver, so that a new one is in the matrix the moment it exists.
 """
 
-from collections.abc import Iterator
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from tests.factories.accounts import sign_in
-from tests.gates.surface import Page, pages
+from tests.gates.surface import Page, calls, pages
 from tests.gates.world import RELATIONS, Role, World, allowed_marks, ids_of
 from wushe.kernel import policy
 
@@ -48,6 +52,44 @@ def cells(world: World, roles: list[Role]) -> Iterator[tuple[Page, Role, str, st
             if url is not None:
                 for role in roles:
                     yield page, role, relation, url
+
+
+def page_answer(world: World, client: Client, url: str) -> tuple[int, frozenset[str]]:
+    """Return status and marks of one GET."""
+    response = client.get(url)
+    return response.status_code, frozenset(world.marks_in(_text(response)))
+
+
+def _text(response: Any) -> str:
+    body = b"".join(response) if response.streaming else response.content
+    if body[:2] == b"PK":  # a workbook: the texts stand in its parts
+        with zipfile.ZipFile(io.BytesIO(body)) as book:
+            body = b"\n".join(book.read(name) for name in book.namelist())
+    return body.decode("utf-8", "replace") + str(response.headers)
+
+
+def api_cells(
+    world: World, roles: list[Role]
+) -> Iterator[tuple[str, Callable[[], tuple[int, frozenset[str]]]]]:
+    """Yield name and call of every cell of the API: each operation, role and relation; writes with an empty body."""
+    for call in calls():
+        for relation in RELATIONS if call.parameters else ("own",):
+            url = call.url(arguments(world, relation))
+            if url is None:
+                continue
+            for role in roles:
+                yield (
+                    f"{call.name} {role.name} {relation}",
+                    partial(_api_answer, world, call.method, url, role),
+                )
+
+
+def _api_answer(world: World, method: str, url: str, role: Role) -> tuple[int, frozenset[str]]:
+    headers = {"Authorization": f"Bearer {role.token}"} if role.token else {}
+    with transaction.atomic():
+        response = Client().generic(method, url, b"{}", content_type="application/json", headers=headers)
+        transaction.set_rollback(True)
+    return response.status_code, frozenset(world.marks_in(_text(response)))
 
 
 def _may_enter(page: Page, role: Role) -> bool:
@@ -129,18 +171,38 @@ def _variants(page: Page, url: str, world: World) -> list[str]:
 def test_posting_nothing_never_breaks_and_never_leaks(
     world: World, roles: list[Role], clients: dict[str, Client]
 ) -> None:
-    from django.db import transaction
-
     allowed = {role.name: allowed_marks(world, role.actor) for role in roles}
     wrong: list[tuple[str, str, str, object]] = []
     for page, role, relation, url in cells(world, roles):
         with transaction.atomic():
             response = clients[role.name].post(url, {})
             transaction.set_rollback(True)
-        text = response.content.decode("utf-8", "replace") if not response.streaming else ""
+        text = _text(response)
         if response.status_code >= 500:
             wrong.append((page.name, role.name, relation, response.status_code))
         wrong += [(page.name, role.name, relation, m) for m in world.marks_in(text) - allowed[role.name]]
         if response.status_code == 200 and not _may_enter(page, role):
             wrong.append((page.name, role.name, relation, "answered"))
     assert wrong == []
+
+
+def test_no_call_of_the_api_answers_more_than_its_token_may_see(world: World, roles: list[Role]) -> None:
+    allowed = {role.name: allowed_marks(world, role.actor) for role in roles}
+    wrong = []
+    answered: dict[str, set[int]] = {}
+    for name, call in api_cells(world, roles):
+        status, marks = call()
+        method, path, role, _relation = name.split(" ")
+        answered.setdefault(f"{method} {path}", set()).add(status)
+        if status >= 500:
+            wrong.append((name, status))
+        wrong += [(name, str(world.marks[m])) for m in marks - allowed[role]]
+    assert wrong == []
+    silent = [name for name, statuses in answered.items() if name.startswith("GET") and 200 not in statuses]
+    assert silent == [], "no role gets an answer from these"
+    open_doors = [
+        call.name
+        for call in calls()
+        if not call.permission.public and not answered[call.name] & {401, 403, 404}
+    ]
+    assert open_doors == []

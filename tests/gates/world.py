@@ -4,6 +4,7 @@ Five places stand to the grants under test as own, child, parent, sibling and fo
 every kind of record, with a mark in every text field. What an actor is shown can then be read off the marks in the answer.
 """
 
+import copy
 import itertools
 import re
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import models
 
 from wushe.community import models as community
+from wushe.community.rules.accounts import token_hash
 from wushe.kernel import policy
 from wushe.kernel.actor import Actor, Grant
 from wushe.kernel.models import AuditEvent
@@ -84,7 +86,8 @@ class World:
     marks: dict[str, Mark] = field(default_factory=dict)
 
     def row(self, relation: str, model: str) -> Any:
-        return self.rows[relation][model]
+        """Return the row as its own object: operations change the objects they are given."""
+        return copy.copy(self.rows[relation][model])
 
     def marks_in(self, text: str) -> set[str]:
         """Return the marks that stand in `text`, however it is escaped."""
@@ -294,6 +297,11 @@ class Role:
     name: str
     actor: Actor
     account: Any = None
+    token: str = ""
+
+    @property
+    def is_national(self) -> bool:
+        return any(grant.place_path == "/" for grant in self.actor.grants)
 
 
 def roles(world: World) -> list[Role]:
@@ -303,6 +311,9 @@ def roles(world: World) -> list[Role]:
     columns: list[tuple[str, str | None]] = [("SIGNED_IN", None)]
     for role in policy.GRANTABLE_ROLES:
         relations = {relation for verbs in policy.RULES[role].values() for relation in verbs.values()}
+        if role == policy.PLATFORM_OPERATOR:
+            columns.append((role, "nation"))  # may be held for the whole nation only
+            continue
         if relations & {policy.Relation.PLACE, policy.Relation.PLACE_OR_ORGANIZATION}:
             columns.append((role, "place"))
         if relations & {policy.Relation.ORGANIZATION, policy.Relation.PLACE_OR_ORGANIZATION}:
@@ -316,18 +327,29 @@ def roles(world: World) -> list[Role]:
         )
         grants: tuple[Grant, ...] = ()
         if scope is not None:
-            at = {scope: world.row("own", scope.capitalize())}
+            at = {"is_national": True} if scope == "nation" else {scope: world.row("own", scope.capitalize())}
             row = community.RoleGrant.objects.create(account=account, role=role, granted_at=NOW, **at)
             grants = (
                 Grant(
                     role,
-                    place_path=at["place"].path if scope == "place" else None,
+                    place_path="/" if scope == "nation" else at["place"].path if scope == "place" else None,
                     organization_path=at["organization"].path if scope == "organization" else None,
                     grant_id=row.id,
                 ),
             )
         actor = Actor("account", person.name, account.id, person.id, grants)
-        made.append(Role(f"{role}@{scope}" if scope else role, actor, account))
+        token = ""
+        if scope is not None:
+            token = f"{number:02d}" + "matrix-token" * 3
+            community.ApiToken.objects.create(
+                grant_id=grants[0].grant_id,
+                name="matrix",
+                token_hash=token_hash(token),
+                is_read_only=False,
+                created_at=NOW,
+                expires_at=NOW + timedelta(days=36_500),
+            )
+        made.append(Role(f"{role}@{scope}" if scope else role, actor, account, token))
     return made
 
 

@@ -43,7 +43,7 @@ def serve(no_worker: bool, host: str, port: int, workers: int, threads: int) -> 
         interface=Interfaces.WSGI,
         workers=workers,
         blocking_threads=threads,
-        log_level="warning",  # type: ignore[arg-type]  # granian takes the level's name
+        log_level="error",  # type: ignore[arg-type]  # granian takes the level's name
     )
     try:
         server.serve()

@@ -11,10 +11,14 @@ def start(*, language: str = "") -> None:
     from django.db import OperationalError, connection
 
     django.setup()
+    from django.conf import settings
     from django.core.management import call_command
     from django.db.migrations.executor import MigrationExecutor
     from django.utils import translation
 
+    settings.STATIC_ROOT.mkdir(
+        exist_ok=True
+    )  # nothing is collected into it, but the static server looks for it
     translation.activate(language or os.environ.get("WUSHE_LANGUAGE", "zh-hans"))
     try:
         executor = MigrationExecutor(connection)

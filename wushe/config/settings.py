@@ -9,6 +9,8 @@
 | `WUSHE_PROXY` | `1` when a reverse proxy sets X-Forwarded-For and X-Forwarded-Proto | `0` |
 | `WUSHE_LOG_LEVEL` | DEBUG, INFO, WARNING … | `INFO` |
 | `WUSHE_POOL` | connections the PostgreSQL pool may hold in one process | `8` |
+| `WUSHE_AUDIT_HASH` | hash of the audit seals: `sha256`, or another that OpenSSL has (`sm3`); stored with each batch | `sha256` |
+| `WUSHE_OUTBOX_ADAPTERS` | gateways for messages: `SMS=package.module.Class,WECOM=…` | none |
 """
 
 import os
@@ -62,7 +64,6 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "wushe.web.middleware.SecurityHeaders",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -177,6 +178,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5_242_880
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "long"]}}
+WUSHE_AUDIT_HASH = os.environ.get("WUSHE_AUDIT_HASH", "sha256")
+WUSHE_OUTBOX_ADAPTERS = dict(
+    entry.split("=", 1) for entry in os.environ.get("WUSHE_OUTBOX_ADAPTERS", "").split(",") if "=" in entry
+)
 
 LOGGING = {
     "version": 1,

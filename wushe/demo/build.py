@@ -5,7 +5,7 @@ Everything is drawn from one seed, so two runs of one size make the same country
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from itertools import islice
 from typing import Any
@@ -14,7 +14,7 @@ from uuid import UUID
 from django.utils.translation import gettext_lazy
 
 from wushe.community.exchange import divisions
-from wushe.community.models import Duty, Organization, Person, Place, Station, Venue
+from wushe.community.models import Duty, Organization, Person, Place, Skill, Station, Venue
 from wushe.community.operations import (
     accounts,
     grants,
@@ -24,6 +24,7 @@ from wushe.community.operations import (
     places,
     responsibilities,
     stations,
+    tallies,
     venues,
 )
 from wushe.community.rules.people import NewPerson
@@ -95,7 +96,9 @@ def build(*, size: str, seed: int, progress: Progress = lambda line: None) -> di
         _staff_and_volunteers(by, story, chance)
         stories.append(story)
     progress("log-ins")
-    return _result(by, stories, size, seed)
+    result = _result(by, stories, size, seed)
+    tallies.recount_places(by=by)
+    return result
 
 
 def _survey(district: District) -> Made:
@@ -419,6 +422,7 @@ def _staff_and_volunteers(by: Actor, story: Made, chance: random.Random) -> None
     while batch := list(islice(rows, _BATCH)):
         people.create_people_bulk(by=by, rows=batch)
     _station_staff(by, story, chance)
+    _to_look_at(by, story, chance)
 
 
 def _someone(chance: random.Random, home: Place, **more: Any) -> NewPerson:
@@ -457,10 +461,29 @@ def _people(story: Made, chance: random.Random) -> Iterator[NewPerson]:
                 phones=(names.phone(chance),),
                 organization_id=team.id,
                 capacity="LEADER" if number == 0 else "VOLUNTEER",
+                is_volunteer=True,
             )
     for _ in range(story.district.residents):
         phone = (names.phone(chance),) if chance.random() < 0.6 else ()
         yield _someone(chance, chance.choice(story.communities), phones=phone)
+
+
+def _to_look_at(by: Actor, story: Made, chance: random.Random) -> None:
+    """Two records of one person, a child with a guardian, consents: what the desk's work list and a person's page are about."""
+    home = story.communities[0]
+    for _pair in range(2):
+        one = _someone(chance, home, phones=(names.phone(chance),))
+        twin = replace(one, sex="UNKNOWN", place_id=story.by_street[story.streets[0].id][-1].id)
+        people.create_people_bulk(by=by, rows=[one, twin])
+    guardian = replace(
+        _someone(chance, home, id=new_id(), phones=(names.phone(chance),)), birth_on=date(1986, 3, 8)
+    )
+    people.create_people_bulk(by=by, rows=[guardian])
+    child = replace(_someone(chance, home), birth_on=date(2016, 6, 1), guardian_id=guardian.id)
+    people.create_people_bulk(by=by, rows=[replace(child, guardian_relation="父母", consent_means="PAPER")])
+    assert guardian.id is not None
+    for purpose in ("CONTACT", "SERVICE"):
+        people.give_consent(by=by, person_id=guardian.id, purpose=purpose, means="SPOKEN")
 
 
 def _station_staff(by: Actor, story: Made, chance: random.Random) -> None:
@@ -481,6 +504,16 @@ def _station_staff(by: Actor, story: Made, chance: random.Random) -> None:
             seats.append((person_id, station))
     people.create_people_bulk(by=by, rows=rows)
     found = Person.objects.in_bulk([person_id for person_id, _ in seats])
+    certified = {skill.code: skill.id for skill in Skill.objects.all()}
+    for number, (person_id, _station) in enumerate(seats):
+        if number % 5 < 3:
+            people.add_qualification(
+                by=by,
+                person_id=person_id,
+                skill_id=certified["social_worker_assistant" if number % 5 else "social_worker"],
+                issuer="全国社会工作者职业水平考试" + MARK,
+                issued_on=date(2016 + number % 9, 10, 1),
+            )
     answering = {
         station.id: row.organization
         for station in story.stations
@@ -527,6 +560,7 @@ def _log_in(by: Actor, new: _LogIn, community: Place, team: Organization) -> dic
         birth_on=date(1985, 5, 1),
         organization_id=body.id if body else None,
         capacity="VOLUNTEER" if is_volunteer else "STAFF" if body else "",
+        is_volunteer=is_volunteer,
     )
     people.create_people_bulk(by=by, rows=[person])
     account = accounts.create_account(

@@ -295,7 +295,7 @@ class Skill(ScopedModel):
     code = KeyField(max_length=40, unique=True)
     name = models.CharField(max_length=80)
     name_en = models.CharField(max_length=80)
-    needs_licence = models.BooleanField(default=False)
+    needs_license = models.BooleanField(default=False)
 
     def __str__(self) -> str:
         return self.name
