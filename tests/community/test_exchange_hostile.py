@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.exchange_corpus import hostile
+from wushe.community.exchange import sheets
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 5.0
@@ -45,15 +47,13 @@ def test_fifty_hostile_files_in_one_bounded_process(tmp_path: Path) -> None:
     assert count >= 30
 
 
-def test_the_limit_on_the_parser_is_what_holds(monkeypatch: pytest.MonkeyPatch, fault_fired: object) -> None:
+def test_the_limit_on_the_parser_is_what_holds(
+    monkeypatch: pytest.MonkeyPatch, fault_fired: Callable[[str], None]
+) -> None:
     """With the check of far cells taken out, the parser's own process runs into its limit and the caller gets one clear refusal."""
-    from wushe.community.exchange import sheets
-
     monkeypatch.setattr(sheets, "_FAR_CELL", sheets.re.compile(rb"(never)(seen)(at)(all)"))
     workbook = sheets.open_file(hostile.far_cell(), "corner.xlsx")
     with pytest.raises(sheets.FileRefused) as refused:
-        for sheet in workbook.sheets():
-            list(sheet.rows)
+        list(sheets.rows_of(workbook.sheets()))
     assert refused.value.code == "file.too_heavy"
-    assert callable(fault_fired)
     fault_fired("the parser was stopped by its memory limit")

@@ -126,6 +126,12 @@ def may(by: Actor, verb: str, facts: policy.Facts) -> bool:
     return policy.allows(by, verb, facts)
 
 
+def reaches_others(by: Actor, verb: str, data_class: str) -> bool:
+    """True when the actor may do this to rows of others somewhere, not only to their own."""
+    reach = policy.reach(by, verb, data_class)
+    return bool(reach.everything or reach.place_paths or reach.organization_paths)
+
+
 def facts_at(data_class: str, place: Place, organization: Organization | None = None) -> policy.Facts:
     """Return the facts of a row of `data_class` that is about to be made in `place`, and for `organization` where one is given."""
     paths = frozenset({organization.path}) if organization else frozenset()

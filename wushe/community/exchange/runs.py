@@ -281,7 +281,7 @@ def _usable(by: Actor, kind: Kind) -> set[str]:
     return {
         column.code
         for column in kind.columns
-        if column.write_right is None or policy.allows_somewhere(by, *column.write_right)
+        if column.write_right is None or plans.reaches_others(by, *column.write_right)
     }
 
 
@@ -369,6 +369,8 @@ def carry_out(*, by: Actor, run: ImportRun) -> ImportRun:
     """Do what the check staged: all of it, or none and a `Problem` that says why. A second call finds it done and refuses."""
     if run.shape != kinds.shape(run.kind):
         raise ImportOutdated(_("系统在检查之后升级过。请重新检查这个文件。"))
+    if not ImportRun.objects.filter(pk=run.pk, status__in=(Status.CHECKED, Status.APPLYING)).exists():
+        raise ImportNotReady(_("这批导入还没有检查完，或者刚刚已经有人导入了。请刷新后再看。"))
     handler = kinds.handler(run.kind)
     prepare = getattr(handler, "prepare", None)
     if prepare is not None:

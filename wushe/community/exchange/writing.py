@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from wushe.community.exchange import files, kinds, runs, sheets, values
+from wushe.community.exchange import files, kinds, plans, runs, sheets, values
 from wushe.community.exchange.columns import Column, Kind
 from wushe.community.exchange.sheets import Cell
 from wushe.community.models import ImportRun
@@ -47,7 +47,7 @@ def columns_for(actor: Actor, kind: Kind) -> list[Column]:
     return [
         column
         for column in kind.columns
-        if column.export and (column.read_right is None or policy.allows_somewhere(actor, *column.read_right))
+        if column.export and (column.read_right is None or plans.reaches_others(actor, *column.read_right))
     ]
 
 
@@ -78,7 +78,7 @@ def export(*, by: Actor, kind: str, to: IO[bytes], format: str = "xlsx") -> int:
     verb = "export" if kind == "people" else "view"
     if format not in FORMATS:
         raise UnknownFormat(_("只能导出为 .xlsx 或 .csv。请改文件名的结尾。"))
-    if not policy.allows_somewhere(by, verb, about.data_class):
+    if not plans.reaches_others(by, verb, about.data_class):
         raise NothingToExport(_("您没有导出“%(kind)s”的权限。") % {"kind": about.title})
     columns = columns_for(by, about)
     rows = _rows(by, kind, columns)

@@ -348,14 +348,14 @@ def insert_from_staging(
         where += " AND r.position BETWEEN %s AND %s"
         params += between
     if postgresql:
-        body = f"r.payload::jsonb -> '{slot}'"
+        body = f"NULLIF(r.payload, '')::jsonb -> '{slot}'"
         item = body if single else f"jsonb_array_elements({body})"
         source = f"SELECT {item} AS item FROM {staged} WHERE {where} AND {body} IS NOT NULL ORDER BY r.position OFFSET 0"  # noqa: S608  # see below
     elif single:
-        body = f"json_extract(r.payload, '$.{slot}')"
+        body = f"json_extract(NULLIF(r.payload, ''), '$.{slot}')"
         source = f"SELECT {body} AS item FROM {staged} WHERE {where} AND {body} IS NOT NULL ORDER BY r.position"  # noqa: S608  # see below
     else:
-        source = f"SELECT e.value AS item FROM {staged}, json_each(r.payload, '$.{slot}') e WHERE {where} ORDER BY r.position"  # noqa: S608  # see below
+        source = f"SELECT e.value AS item FROM {staged}, json_each(NULLIF(r.payload, ''), '$.{slot}') e WHERE {where} ORDER BY r.position"  # noqa: S608  # see below
     names = ", ".join(quote(column) for column in columns)
     # Every name in the statement is a column, a table or a slot of our own; what a file says is only ever data.
     statement = f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {', '.join(cells)} FROM ({source}) s WHERE true"  # noqa: S608
