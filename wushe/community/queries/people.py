@@ -287,6 +287,7 @@ class PersonRow:
 
     id: UUID
     name: str
+    sex: str
     sex_label: str
     birth_on: date | None
     age: int | None
@@ -319,6 +320,7 @@ def rows_of(actor: Actor, people: Sequence[Person], why: dict[UUID, str] | None 
         PersonRow(
             id=row.pk,
             name=row.name,
+            sex=row.sex,
             sex_label=row.get_sex_display() if row.sex != Person.Sex.UNKNOWN else "",
             birth_on=row.birth_on,
             age=None if row.birth_on is None else rules.age_on(row.birth_on, today),
