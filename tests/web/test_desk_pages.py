@@ -1,10 +1,13 @@
 """The desk: what waits, the first day, one search box, and the audit trail without personal values for those who may not see them."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 
@@ -15,6 +18,8 @@ from wushe.community.operations import accounts, people
 from wushe.community.rules.people import NewPerson
 from wushe.kernel import audit
 from wushe.kernel.models import AuditEvent
+from wushe.kernel.scoping import ScopedModel
+from wushe.web.desk import acts
 
 pytestmark = pytest.mark.django_db
 
@@ -170,3 +175,21 @@ def test_the_menu_holds_what_one_may_open(district: District) -> None:
     assert 'href="/desk/accounts/"' not in body
     operator, _ = signed_in("PLATFORM_OPERATOR", district["150603"])
     assert 'href="/desk/accounts/"' in page(operator, "/desk/")
+
+
+def test_whatever_the_source_records_has_words() -> None:
+    package = Path(acts.__file__).parents[2]
+    recorded: set[str] = set()
+    for file in [*package.glob("community/operations/*.py"), *package.glob("kernel/**/*.py")]:
+        text = file.read_text(encoding="utf-8")
+        recorded |= set(re.findall(r'\bverb="([\w.]+)"', text))
+        recorded |= set(re.findall(r'_record\(by, (?:run, )?"([\w.]+)"', text))
+    assert len(recorded) > 40
+    assert recorded <= acts.ACTS.keys()
+    audited = {
+        model._meta.label
+        for model in apps.get_app_config("community").get_models()
+        if issubclass(model, ScopedModel)
+    }
+    without = {"community.Invitation", "community.LoginCard"}  # recorded as acts on their account
+    assert audited - without <= acts.KINDS.keys()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django_tasks_db.models import DBTaskResult
 
-from wushe.community.models import Account, Organization, Person
+from wushe.community.models import Account, Organization, Person, Place
 from wushe.community.queries import accounts, organizations, people, places, stations
 from wushe.kernel import background, policy
 from wushe.kernel.actor import Actor
@@ -53,6 +53,12 @@ def work_list(actor: Actor, *, at: datetime | None = None) -> WorkList:
         and not Person.objects.visible_to(actor).exclude(pk=actor.person_id or accounts.NOBODY).exists()
         and not Organization.objects.visible_to(actor, "edit").exists(),
     )
+
+
+def own_places(actor: Actor) -> list[Place]:
+    """Return the places of the actor's grants, the widest first, at most five."""
+    paths = [grant.place_path for grant in actor.grants if grant.place_path]
+    return list(Place.objects.visible_to(actor).filter(path__in=paths).order_by("level", "path")[:5])
 
 
 @dataclass(frozen=True, slots=True)

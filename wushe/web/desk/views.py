@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from wushe.community.queries import audit_trail, worklist
 from wushe.web.accounts import labels
 from wushe.web.desk import forms
-from wushe.web.desk.acts import act
+from wushe.web.desk.acts import act, kind
 from wushe.web.lists import Column, listing
 from wushe.web.page import Request, page
 
@@ -164,8 +164,7 @@ def _groups(waiting: worklist.WorkList) -> list[Group]:
 @page(needs=("view", "desk"))
 def start(request: Request) -> HttpResponse:
     """The first day: choose the place, import one list, see it live."""
-    waiting = worklist.work_list(request.actor)
-    return render(request, "desk/start.html", {"waiting": waiting})
+    return render(request, "desk/start.html", {"own_places": worklist.own_places(request.actor)})
 
 
 @page(needs=("view", "desk"))
@@ -190,14 +189,17 @@ def audit(request: Request) -> HttpResponseBase:
             Column(_("时间"), lambda row: row.at),
             Column(_("做了什么"), lambda row: act(row.verb)),
             Column(_("代码"), lambda row: row.verb),
-            Column(_("对象"), lambda row: row.target_label),
+            Column(_("对象"), lambda row: kind(row.target_label)),
             Column(_("对象编号"), lambda row: row.target_id),
             Column(_("账号编号"), lambda row: row.actor_id or row.actor_kind),
         ),
     )
     if shown.export:
         return shown.export_response("audit")
-    rows = [(row, act(row.event.verb)) for row in audit_trail.rows_of(request.actor, list(shown.rows))]
+    rows = [
+        (row, act(row.event.verb), kind(row.event.target_label))
+        for row in audit_trail.rows_of(request.actor, list(shown.rows))
+    ]
     return render(request, "desk/audit.html", {"listing": shown, "rows": rows})
 
 
@@ -205,4 +207,12 @@ def audit(request: Request) -> HttpResponseBase:
 def audit_event(request: Request, event_id: UUID) -> HttpResponse:
     """One record, with what changed."""
     record = audit_trail.event_record(request.actor, event_id)
-    return render(request, "desk/audit_event.html", {"record": record, "act": act(record.row.event.verb)})
+    return render(
+        request,
+        "desk/audit_event.html",
+        {
+            "record": record,
+            "act": act(record.row.event.verb),
+            "kind": kind(record.row.event.target_label),
+        },
+    )
