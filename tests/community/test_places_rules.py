@@ -125,6 +125,8 @@ def test_a_proper_name_begins_the_name_and_keeps_two_characters(name: str, level
     [
         ("朝阳区", "朝阳", rules.COUNTY, "区"),
         ("朝阳街", "朝阳", rules.STREET, "街"),
+        ("牌坊村村民委员会", "牌坊", rules.COMMUNITY, "村"),
+        ("广西壮族自治区", "广西", rules.PROVINCE, "壮"),
         ("幸福社区居民委员会", "幸福", rules.COMMUNITY, "社"),
         ("chaoyangqu", "chaoyang", rules.COUNTY, "区"),
         ("chaoyangjied", "chaoyang", rules.STREET, "街"),

@@ -99,6 +99,8 @@ class Place(ScopedModel):
             models.Index(fields=["level", "name_key"], name="place_by_name"),
             models.Index(fields=["level", "pinyin"], name="place_by_pinyin"),
             models.Index(fields=["level", "initials"], name="place_by_initials"),
+            # One level of a subtree, and its roll-up by level without touching the table.
+            models.Index(fields=["level", "path", "valid_until"], name="place_by_level"),
             models.Index(
                 fields=["successor"], name="place_by_successor", condition=Q(successor__isnull=False)
             ),

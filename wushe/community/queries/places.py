@@ -99,7 +99,7 @@ def counts_by_level(actor: Actor, of: Place | None) -> dict[int, int]:
     below = subtree(actor, of).filter(level__in=rules.LEVELS).order_by()
     if of is not None:
         below = below.exclude(pk=of.pk)
-    return dict(below.values_list("level").annotate(number=Count("pk")).order_by("level"))
+    return dict(below.values_list("level").annotate(number=Count("*")).order_by("level"))
 
 
 @dataclass(frozen=True, slots=True)

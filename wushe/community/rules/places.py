@@ -184,6 +184,10 @@ def typed_names(query: str) -> list[TypedName]:
     "朝阳区" and "朝阳街" may mean "朝阳"; "chaoyangqu" may mean "chaoyang", "cyq" may mean "cy".
     """
     found: dict[tuple[str, int], set[str]] = {}
+    for level in OFFICIAL_LEVELS:
+        core = core_name(query, level)
+        if core != query:
+            found.setdefault((core, level), set()).add(query[len(core)])
     for length in range(1, len(query) - 1):
         core, end = query[:-length], query[-length:]
         for suffix, reading, letters, levels in _TYPED:
