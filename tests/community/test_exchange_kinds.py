@@ -222,6 +222,8 @@ def test_a_template_filled_with_its_own_examples_comes_in(district: District, ki
     assert guide == "填写说明"
     titles = [str(column.title) for column in about.columns if column.example]
     cells = [column.example for column in about.columns if column.example]
+    empty = checked(kind, out.getvalue())
+    assert (empty.row_count, empty.notes) == (0, [])
     cells[titles.index(str(about.column("place").title))] = "东街街道" if kind == "stations" else "东街街道/槐花社区"
     run = done(kind, book(titles, cells))
     assert run.created_count == 1
@@ -237,7 +239,8 @@ def test_the_faulty_rows_as_a_sheet_to_correct(district: District) -> None:
     )
     run = checked("people", content)
     out = io.BytesIO()
-    assert writing.write_faults(by=OPERATOR, run=run, to=out, content=content) == 1
+    assert writing.write_faults(by=OPERATOR, run=run, to=io.BytesIO(), content=content) == 2
+    assert writing.write_faults(by=OPERATOR, run=run, to=out, content=content, only_faulty=True) == 1
     rows = list(CalamineWorkbook.from_filelike(io.BytesIO(out.getvalue())).get_sheet_by_index(0).iter_rows())
     assert rows[0][:6] == [*HEAD, "随便写"]
     assert rows[1][:6] == ["合成乙", "不明", "1956-02-30", "13800138001", "槐花社区", "=y"]

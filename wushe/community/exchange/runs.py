@@ -123,16 +123,14 @@ def preview(
     notes: list[Any] = []
     for sheet in workbook.sheets():
         first = list(islice(sheet.rows, LOOK_AHEAD))
-        if not first:
+        if not first or _is_guide(sheet):
             continue
         if sheet.is_hidden:
             notes.append(["sheet.hidden", {"sheet": sheet.name}])
             continue
         header = headers.find_header(kind, first, remembered)
-        if header is None and by_hand and sheet.name not in headers.in_both_languages(GUIDE):
+        if header is None and by_hand:
             header = headers.guess_header(first)
-        if header is None and sheet.name in headers.in_both_languages(GUIDE):
-            continue
         if header is None:
             notes.append(["sheet.no_header", {"sheet": sheet.name}])
             continue
@@ -160,6 +158,11 @@ def preview(
             _("没有找到表头。表里要有一行列名，至少有 %(names)s。可以先下载模板对照。") % {"names": names}
         )
     return found, notes
+
+
+def _is_guide(sheet: Sheet) -> bool:
+    """True for the sheet of a template that explains its columns."""
+    return sheet.name in headers.in_both_languages(GUIDE)
 
 
 def set_columns(*, by: Actor, run: ImportRun, chosen: dict[str, str], default_place: Place | None) -> ImportRun:
@@ -227,13 +230,11 @@ def _check_rows(
     seen_header = False
     for sheet in workbook.sheets():
         first = list(islice(sheet.rows, LOOK_AHEAD))
-        if not first or sheet.is_hidden:
+        if not first or sheet.is_hidden or _is_guide(sheet):
             if sheet.is_hidden and first:
                 notes.append(["sheet.hidden", {"sheet": sheet.name}])
             continue
         header = headers.find_header(about, first, run.columns or operations.remembered_columns(by, run.kind))
-        if header is None and sheet.name in headers.in_both_languages(GUIDE):
-            continue
         if header is None:
             notes.append(["sheet.no_header", {"sheet": sheet.name}])
             continue
@@ -290,7 +291,7 @@ def walk(by: Actor, run: ImportRun, content: bytes) -> Iterator[tuple[str, Heade
     about = kinds.kind(run.kind)
     for sheet in sheets.open_file(content, run.file_name).sheets():
         first = list(islice(sheet.rows, LOOK_AHEAD))
-        header = None if sheet.is_hidden or not first else headers.find_header(about, first, run.columns)
+        header = None if sheet.is_hidden or not first or _is_guide(sheet) else headers.find_header(about, first, run.columns)
         if header is not None:
             yield sheet.name, header, chain((row for row in first if row.number > header.last_row), sheet.rows)
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from wushe.kernel.text import fold_name
 StagedRows = Sequence[tuple[ImportedRow, Any]]
 
 
-class SmallKind:
+class SmallKind(ABC):
     """What the handlers of organizations, stations and venues share. A subclass gives `model`, `parts`, `apply` and `restore`."""
 
     model: ClassVar[type[models.Model]]
@@ -26,13 +27,13 @@ class SmallKind:
     ahead: ClassVar[Sequence[tuple[type[models.Model], str]]] = ()
     tables: ClassVar[Sequence[type[models.Model]]]
 
+    @abstractmethod
     def apply(self, *, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
         """Do what the payloads say."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, *, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
         """Put back what an import changed."""
-        raise NotImplementedError
 
     def carry_out(self, *, by: Actor, run: ImportRun, at: dt.datetime) -> Iterable[ImportedRow]:
         """Do what the check staged, inside the caller's transaction; return the rows with the ids they got."""

@@ -21,7 +21,6 @@ SENTENCES: Final[dict[str, Any]] = {
     "text.too_long": _("有 %(length)s 个字，最多 %(limit)s 个字。请缩短。"),
     "text.lost_character": _("有的字在保存文件时已经丢失（%(value)s）。请在原表里重新输入，另存为 .xlsx。"),
     "text.control_character": _("含有看不见的控制字符。请在原表里重新输入这一格。"),
-    "text.refused": _("%(message)s"),
     "name.is_a_number": _("“%(value)s”是数字或日期，不是姓名。可能列名对应错了。"),
     "name.no_letters": _("“%(value)s”里没有一个字，不像姓名。"),
     "date.not_a_date": _("“%(value)s”看不懂是哪一天。请写成 2024-03-05 这样。"),
@@ -38,8 +37,6 @@ SENTENCES: Final[dict[str, Any]] = {
     "number.became_date": _("号码被表格软件变成了日期（%(value)s）。请先把这一列设为“文本”格式，再重新输入。"),
     "identity.not_one": _("证件号码不对。请核对位数和最后一位。"),
     "identity.wrong": _("证件号码没有通过校验，可能抄错了一位。请对照证件核对。"),
-    "identity.fifteen": _("这是 15 位的旧身份证号码，已经停用。请填 18 位的。"),
-    "identity.no_right": _("您没有登记这个地方居民证件号码的权限。请删去这一格。"),
     "phone.not_one": _("“%(value)s”不是完整的电话号码。手机 11 位；座机请加区号。"),
     "phone.masked": _("电话里有星号（%(value)s），是打了码的号码。请填完整号码，或者空着。"),
     "phone.too_many": _("一格里有 %(count)s 个电话，最多 5 个。"),
@@ -79,7 +76,6 @@ SENTENCES: Final[dict[str, Any]] = {
     "row.identity_differs": _("此人已登记的证件号码与表里的不同。请核对。"),
     "row.several_match": _("现有记录里有 %(count)s 个人都像是这一个。请写上志愿者编号、电话或出生日期，或先合并重复的记录。"),
     "row.no_edit_right": _("已有这条记录，但您不能修改它。"),
-    "row.person_gone": _("已有的记录已经合并或删除。"),
     # --- notes: taken over, but worth a look
     "row.hidden": _("这一行在表格里是隐藏的（可能是筛选留下的），也会一起导入。"),
     "row.same_as": _("与第 %(line)s 行完全相同，只算一次。"),
@@ -95,7 +91,6 @@ SENTENCES: Final[dict[str, Any]] = {
     "sheet.too_many_merges": _("工作表“%(sheet)s”合并的单元格太多，合并没有展开。"),
     "sheet.asides": _("跳过了 %(count)s 行合计、附注或重复的表头。"),
     "column.no_right": _("您没有读写“%(column)s”的权限，这一列没有导入。"),
-    "column.twice": _("有两列都像是“%(column)s”，只用了第一列。"),
 }
 
 FALLBACK: Final = _("这一行无法导入（%(code)s）。")

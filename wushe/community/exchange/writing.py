@@ -189,16 +189,18 @@ def write_template(kind: str, to: IO[bytes], format: str = "xlsx") -> None:
 # --- the faulty rows --------------------------------------------------------------------------------------------------
 
 
-def write_faults(*, by: Actor, run: ImportRun, to: IO[bytes], content: bytes | None = None, only_faulty: bool = True) -> int:
-    """Write the rows that have faults as they stood in the file, the faulty cells marked and the reasons beside them.
+def write_faults(
+    *, by: Actor, run: ImportRun, to: IO[bytes], content: bytes | None = None, only_faulty: bool = False
+) -> int:
+    """Write the rows of the file as they stood, the faulty cells marked and the reasons beside them.
 
-    The sheet can be corrected and brought again as it is. Returns the number of rows. Raises `sheets.FileRefused` when the
-    file is gone.
+    The sheet can be corrected and brought again as it is; `only_faulty` leaves the other rows out. Returns the number of
+    rows. Raises `sheets.FileRefused` when the file is gone.
     """
     seen = runs.find_run(by, run.pk)
     about = kinds.kind(seen.kind)
     reports: dict[tuple[str, int], runs.Reported] = {}
-    staged = runs.rows_of(by, seen, action="FAULT" if only_faulty else "")
+    staged = runs.rows_of(by, seen, action="FAULT")
     for kept in staged.iterator(chunk_size=BATCH):
         [told] = runs.reported(seen, [kept])
         reports[told.sheet, told.line] = told
@@ -220,15 +222,16 @@ def write_faults(*, by: Actor, run: ImportRun, to: IO[bytes], content: bytes | N
         line = 0
         for row in rows:
             said = reports.get((name[:100], row.number))
-            if said is None:
+            if said is None and only_faulty:
                 continue
             line += 1
-            bad = {columns.get(fault.column) for fault in said.faults}
+            bad = {columns.get(fault.column) for fault in said.faults} if said else set()
             for at in range(width):
                 _write_cell(sheet, line, at, row.cells[at] if at < len(row.cells) else None, marked if at in bad else None)
-            reasons = "；".join(f"{fault.column}：{fault.text}" if fault.column else fault.text for fault in said.faults)
-            sheet.write_string(line, width, _("第 %(line)s 行：") % {"line": row.number} + reasons)
             count += 1
+            if said is not None:
+                reasons = _("；").join(_("%(column)s：%(text)s") % {"column": f.column, "text": f.text} if f.column else f.text for f in said.faults)
+                sheet.write_string(line, width, _("第 %(line)s 行：") % {"line": row.number} + reasons)
     workbook.close()
     return count
 

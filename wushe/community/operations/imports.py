@@ -358,7 +358,7 @@ def insert_from_staging(
         source = f"SELECT e.value AS item FROM {staged}, json_each(NULLIF(r.payload, ''), '$.{slot}') e WHERE {where} ORDER BY r.position"  # noqa: S608  # see below
     names = ", ".join(quote(column) for column in columns)
     # Every name in the statement is a column, a table or a slot of our own; what a file says is only ever data.
-    statement = f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {', '.join(cells)} FROM ({source}) s WHERE true"  # noqa: S608
+    statement = f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {', '.join(cells)} FROM ({source}) s WHERE true"  # noqa: S608 - only names of our own
     if single:
         statement += _replacing(model, columns)
     elif if_new:

@@ -226,11 +226,11 @@ def _step(request: Request, run: Any, work: Any, done: str) -> HttpResponse:
 
 @page(needs=("view", "import"))
 def faults(request: Request, import_id: UUID) -> HttpResponseBase:
-    """The faulty rows as a spreadsheet: the cells marked, the reasons beside them; correct it and bring it again."""
+    """The table with the faulty cells marked and the reasons beside them, to be corrected and brought again; `?only` the faulty rows."""
     run = runs.find_run(request.actor, import_id)
     file = writing.scratch()
     try:
-        writing.write_faults(by=request.actor, run=run, to=file)
+        writing.write_faults(by=request.actor, run=run, to=file, only_faulty="only" in request.GET)
     except Problem as problem:
         messages.error(request, problem.message)
         return redirect("exchange:import", run.pk)
