@@ -155,7 +155,7 @@ class Camera:
             context = self.context(shot.role, language, device)
             page = context.new_page()
             self.open(page, shot)
-            too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            too_wide = page.evaluate("document.documentElement.scrollWidth") - WIDTHS[device][0]
             if too_wide > 0:
                 print(f"  {shot.name} {language} {device}: {too_wide} pixels wider than the screen")
             path = ORIGINALS / f"{shot.name}-{language}-{device}.png"

@@ -24,7 +24,7 @@ Kind = Literal["ring", "petals", "bar", "line"]
 class Item:
     """One labelled number. `low` and `high` bound its uncertainty; `hue` is a society key; `href` opens the records behind it.
 
-    `text`, where given, is written in place of the number (for one that may not be spelled out).
+    `text`, where given, is written in place of the number (for one that may not be spelled out), and `mark` in its petal.
     """
 
     label: Text
@@ -35,6 +35,7 @@ class Item:
     high: float | None = None
     note: Text = ""
     text: Text = ""
+    mark: str = ""
 
     def __post_init__(self) -> None:
         if self.hue and self.hue not in HUES:
@@ -169,7 +170,7 @@ def petals_chart(
             "chart-petal" if filled else "chart-petal chart-petal-empty",
             _round(x),
             _round(y + 6),
-            item.text or _short(item.value),
+            item.mark or item.text or _short(item.value),
         )
         parts.append(_linked(item, petal))
     rows = tuple(Row(item, str(item.text) or number(item.value)) for item in items)

@@ -29,6 +29,7 @@ class UploadForm(Form):
             label=_("表里没有写社区的，都算在哪里"),
             help_text=_("表里有“所在社区”一列就不用填。"),
         )
+        self.fields["place"].widget.attrs.setdefault("class", "form-control")
 
     def clean_file(self) -> Any:
         """Refuse what is too large before it is read."""
