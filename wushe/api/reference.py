@@ -55,12 +55,14 @@ class Reference(DocsBase):
 
 def _entry(path: str, method: str, operation: Schema, document: Schema) -> Entry:
     body = operation.get("requestBody", {}).get("content", {})
+    # The docstring's first line says more than the function's name, which is all ninja makes a summary from.
+    first, _, rest = operation.get("description", "").strip().partition("\n")
     return Entry(
         anchor=operation["operationId"],
         method=method.upper(),
         path=path,
-        summary=operation.get("summary", ""),
-        description=operation.get("description", ""),
+        summary=first or operation.get("summary", ""),
+        description=rest.strip(),
         permission=operation.get("x-permission", ""),
         parameters=[
             Part(

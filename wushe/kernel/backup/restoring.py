@@ -279,6 +279,7 @@ def _new_file() -> Iterator[Callable[[], None]]:
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.restoring")
     connection.close()
+    _leave_wal(target)  # asked at the end again; here so that nobody waits for a restore that cannot end well
     # Thrown away unless it becomes the target, and then synced as a whole: no need to wait for the disk at every step.
     quick = "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;"
     connection.settings_dict.update(NAME=str(beside), OPTIONS={**usual["OPTIONS"], "init_command": quick})

@@ -65,7 +65,9 @@ def tables() -> list[Table]:
         if meta.proxy or not meta.managed or meta.db_table in TRANSIENT:
             continue
         columns = [
-            (str(f.column), kind_of(f)) for f in meta.local_concrete_fields if not getattr(f, "generated", False)
+            (str(f.column), kind_of(f))
+            for f in meta.local_concrete_fields
+            if not getattr(f, "generated", False)
         ]
         found.append(Table(meta.db_table, columns))
     return sorted(found, key=lambda table: table.name)
