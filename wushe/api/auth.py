@@ -3,7 +3,6 @@
 import threading
 from typing import Any, Protocol, cast
 
-from django.conf import settings
 from django.http import HttpRequest
 from ninja.errors import AuthenticationError
 from ninja.security import HttpBearer
@@ -12,6 +11,7 @@ from wushe.community.queries import accounts
 from wushe.community.queries.accounts import Bearer
 from wushe.kernel import throttle
 from wushe.kernel.actor import Actor
+from wushe.kernel.network import client_address
 
 # Calls per minute. A token's calls are drawn from the database in blocks, so that reading does not commit once per call.
 CALLS_PER_MINUTE = 600
@@ -48,25 +48,16 @@ def identify(request: HttpRequest) -> None:
     caller.actor, caller.bearer = Actor.anonymous(), None
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if not scheme:
-        _spend("api.anonymous", address(request), ANONYMOUS_PER_MINUTE)
+        _spend("api.anonymous", client_address(request), ANONYMOUS_PER_MINUTE)
         return
     bearer = accounts.actor_for_token(token.strip()) if scheme.lower() == "bearer" and token.strip() else None
     if bearer is None:
         throttle.spend(
-            bucket="api.bad_token", key=address(request), limit=BAD_TOKENS_PER_MINUTE, per_seconds=60
+            bucket="api.bad_token", key=client_address(request), limit=BAD_TOKENS_PER_MINUTE, per_seconds=60
         )
         raise AuthenticationError
     _spend("api.token", str(bearer.token_id), CALLS_PER_MINUTE)
     caller.actor, caller.bearer = bearer.actor, bearer
-
-
-def address(request: HttpRequest) -> str:
-    """Return the caller's network address; behind the declared proxy, the one the proxy saw."""
-    if getattr(settings, "BEHIND_PROXY", False):
-        forwarded = request.headers.get("X-Forwarded-For", "")
-        if forwarded:
-            return forwarded.rpartition(",")[2].strip()
-    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def _spend(bucket: str, key: str, per_minute: int) -> None:

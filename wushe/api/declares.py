@@ -21,9 +21,10 @@ from ninja.errors import AuthenticationError
 from ninja.operation import Operation
 from ninja.utils import contribute_operation_callback
 
-from wushe.api.auth import ApiRequest, address, identify
+from wushe.api.auth import ApiRequest, identify
 from wushe.kernel import idempotency, policy
 from wushe.kernel.actor import Actor
+from wushe.kernel.network import client_address
 from wushe.kernel.problems import Problem
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -134,7 +135,7 @@ def _carry_out(request: HttpRequest, run: Callable[[], HttpResponseBase]) -> Htt
 
 
 def _caller(actor: Actor, request: HttpRequest) -> str:
-    return str(actor.account_id) if actor.account_id else f"anonymous {address(request)}"
+    return str(actor.account_id) if actor.account_id else f"anonymous {client_address(request)}"
 
 
 def _digest(request: HttpRequest) -> str:

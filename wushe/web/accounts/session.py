@@ -120,15 +120,3 @@ def remember_device(request: HttpRequest, response: HttpResponse, account_id: UU
         samesite="Lax",
         secure=bool(settings.SESSION_COOKIE_SECURE),
     )
-
-
-def client_address(request: HttpRequest) -> str:
-    """Return the address tries are counted under: the proxy's word where one is configured, else the connection's.
-
-    Of X-Forwarded-For only the last entry is the proxy's own; the rest is whatever the visitor sent.
-    """
-    if settings.BEHIND_PROXY:
-        forwarded = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
-        if forwarded:
-            return forwarded
-    return str(request.META.get("REMOTE_ADDR", ""))

@@ -19,6 +19,7 @@ from wushe.community.operations import log_in as log_in_operations
 from wushe.community.queries import accounts as queries
 from wushe.community.queries import people as people_queries
 from wushe.kernel import policy
+from wushe.kernel.network import client_address
 from wushe.kernel.problems import Problem
 from wushe.kernel.throttle import TooManyTries
 from wushe.web.accounts import forms, labels, session
@@ -72,7 +73,7 @@ def login(request: Request) -> HttpResponse:
             opened = log_in_operations.log_in(
                 identifier=values["identifier"],
                 password=values["password"],
-                address=session.client_address(request),
+                address=client_address(request),
                 device=session.known_device(request),
             )
         except Problem as problem:
@@ -138,7 +139,7 @@ def card(request: Request, token: str) -> HttpResponse:
         values = form.cleaned_data
         try:
             opened = log_in_operations.log_in_with_card(
-                token=token, pin=values["pin"], address=session.client_address(request)
+                token=token, pin=values["pin"], address=client_address(request)
             )
         except Problem as problem:
             status = _refused(form, problem)
@@ -161,7 +162,7 @@ def invitation(request: Request, token: str) -> HttpResponse:
     if form.is_bound and form.is_valid():
         try:
             opened = log_in_operations.accept_invitation(
-                token=token, password=form.cleaned_data["password"], address=session.client_address(request)
+                token=token, password=form.cleaned_data["password"], address=client_address(request)
             )
         except log_in_operations.LinkSpent:
             return _secret_address(render(request, "accounts/invitation_spent.html", status=404))
