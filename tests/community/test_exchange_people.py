@@ -294,14 +294,14 @@ def test_rights_are_asked_again_when_it_is_carried_out(district: District) -> No
 
 def test_another_office_does_not_see_the_run(district: District) -> None:
     _one, worker = make_account(role=policy.COMMUNITY_WORKER, place=district["150603001001"])
-    _two, neighbour = make_account(role=policy.COMMUNITY_WORKER, place=district["150603001002"])
+    _two, neighbor = make_account(role=policy.COMMUNITY_WORKER, place=district["150603001002"])
     _three, street = make_account(role=policy.STREET_SUPERVISOR, place=district["150603001"])
     run = checked(book(["姓名"], ["合成甲"]), worker)
     with pytest.raises(runs.ImportNotFound):
-        runs.find_run(neighbour, run.pk)
+        runs.find_run(neighbor, run.pk)
     assert runs.find_run(street, run.pk) == run
     with pytest.raises(policy.Refused):
-        runs.carry_out(by=neighbour, run=run)
+        runs.carry_out(by=neighbor, run=run)
 
 
 def test_an_organization_brings_its_own_volunteers(district: District) -> None:

@@ -1,5 +1,6 @@
 """Pure rules of organizations: paths, codes, periods, opening hours."""
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from itertools import pairwise
 from uuid import uuid4
@@ -29,8 +30,8 @@ def test_formatted_hours_are_read_back(stretches: list[Stretch], english: bool) 
 
 @given(st.lists(STRETCHES, max_size=10))
 def test_joining_keeps_every_open_minute_and_adds_none(stretches: list[Stretch]) -> None:
-    def minutes(rows: object) -> set[tuple[int, int]]:
-        return {(s.weekday, m) for s in rows for m in range(s.opens, s.closes)}  # type: ignore[attr-defined]
+    def minutes(rows: Iterable[Stretch]) -> set[tuple[int, int]]:
+        return {(s.weekday, m) for s in rows for m in range(s.opens, s.closes)}
 
     assert minutes(rules.joined(stretches)) == minutes(stretches)
 

@@ -89,7 +89,7 @@ def test_what_no_rule_names_is_refused() -> None:
     assert refused.value.status == 403
 
 
-def test_a_neighbouring_code_is_not_inside_a_subtree() -> None:
+def test_a_neighboring_code_is_not_inside_a_subtree() -> None:
     actor = Actor("account", "x", uuid4(), uuid4(), (Grant(policy.DISTRICT_ADMIN, "/15/1506/"),))
     assert not policy.allows(actor, "view", policy.Facts("person", place_paths=frozenset({"/15/15061/"})))
 

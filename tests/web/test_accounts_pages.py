@@ -112,16 +112,16 @@ def test_a_person_gets_an_account_each_of_the_three_ways(
         shown[way] = (made.content.decode(), Account.objects.get(person=person))
         assert client.get(address).status_code == 302
     text, account = shown["PASSWORD"]
-    password = re.search(r"初始密码：(\w+)（", text).group(1)  # type: ignore[union-attr]  # the assertion is the match itself
+    password = re.search(r"初始密码：(\w+)（", text).group(1)  # type: ignore[union-attr]  # no match fails the test  # the assertion is the match itself
     assert log_in.log_in(identifier=account.number, password=password, address="a").must_change_password
     text, account = shown["INVITATION"]
-    token = re.search(r"http://testserver/invitation/([\w-]+)/", text).group(1)  # type: ignore[union-attr]
+    token = re.search(r"http://testserver/invitation/([\w-]+)/", text).group(1)  # type: ignore[union-attr]  # no match fails the test
     assert (
         log_in.accept_invitation(token=token, password="other words 44", address="a").account_id == account.pk
     )
     text, account = shown["CARD"]
-    token = re.search(r"http://testserver/c/([\w-]+)/", text).group(1)  # type: ignore[union-attr]
-    pin = "".join(re.search(r'login-slip-pin">([\d ]+)<', text).group(1).split())  # type: ignore[union-attr]
+    token = re.search(r"http://testserver/c/([\w-]+)/", text).group(1)  # type: ignore[union-attr]  # no match fails the test
+    pin = "".join(re.search(r'login-slip-pin">([\d ]+)<', text).group(1).split())  # type: ignore[union-attr]  # no match fails the test
     assert log_in.log_in_with_card(token=token, pin=pin, address="a").account_id == account.pk
     assert "<svg" in text
     assert "style=" not in text[text.index("login-card") :]

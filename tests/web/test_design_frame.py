@@ -106,7 +106,7 @@ def test_a_page_declares_exactly_one_permission() -> None:
     def view(request: object) -> HttpResponse:
         return HttpResponse()
 
-    assert (view.permission.verb, view.permission.data_class) == ("view", "person")  # type: ignore[attr-defined]
+    assert (view.permission.verb, view.permission.data_class) == ("view", "person")  # type: ignore[attr-defined]  # set by @page
     with pytest.raises(TypeError):
         page()
     with pytest.raises(TypeError):

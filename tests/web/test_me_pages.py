@@ -74,7 +74,7 @@ def test_contacts_and_address_are_ones_own_to_change(client: Client, account: Ac
     second = ContactPoint.objects.get(person=account.person, is_primary=False)
     assert client.post(f"/me/data/contacts/{second.pk}/prefer/").status_code == 302
     assert client.post(f"/me/data/contacts/{second.pk}/remove/").status_code == 302
-    seen = re.search(r'name="seen" value="([^"]+)"', page(client, "/me/data/address/")).group(1)  # type: ignore[union-attr]
+    seen = re.search(r'name="seen" value="([^"]+)"', page(client, "/me/data/address/")).group(1)  # type: ignore[union-attr]  # no match fails the test
     assert client.post("/me/data/address/", {"address": "槐花里 3 号", "seen": seen}).status_code == 302
     assert "槐花里 3 号" in page(client, "/me/data/")
     late = client.post("/me/data/address/", {"address": "另一处", "seen": seen})
@@ -144,7 +144,7 @@ def test_the_second_factor_is_turned_on_and_off(client: Client, account: Account
     assert secret in body.replace(" ", "")
     assert client.post("/me/security/second-factor/", {"code": "000000"}).status_code == 422
     on = client.post("/me/security/second-factor/", {"code": pyotp.TOTP(secret).now()})
-    shown = re.search(r"<pre[^>]*>(.*?)</pre>", on.content.decode(), re.S).group(1)  # type: ignore[union-attr]
+    shown = re.search(r"<pre[^>]*>(.*?)</pre>", on.content.decode(), re.S).group(1)  # type: ignore[union-attr]  # no match fails the test
     assert len(re.findall(r"^[2-9a-z]{5}-[2-9a-z]{5}$", shown, re.M)) == 8
     body = page(client, "/me/security/")
     assert "还有 8 个恢复码" in body
@@ -164,7 +164,7 @@ def test_tokens_are_made_shown_once_and_ended(client: Client) -> None:
     values: dict[str, Any] = {"name": "报表", "grant": str(grant.pk), "ends_on": soon}
     assert client.post("/me/security/tokens/new/", {**values, "ends_on": "2999-01-01"}).status_code == 422
     made = client.post("/me/security/tokens/new/", values)
-    token = re.search(r"wushe_[\w-]{40,}", made.content.decode()).group(0)  # type: ignore[union-attr]
+    token = re.search(r"wushe_[\w-]{40,}", made.content.decode()).group(0)  # type: ignore[union-attr]  # no match fails the test
     bearer = queries.actor_for_token(token)
     assert bearer is not None
     assert bearer.is_read_only

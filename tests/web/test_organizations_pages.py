@@ -416,7 +416,7 @@ def test_exports_carry_the_rows_one_may_see(client: Client, district: District) 
     for path in ("", "stations/", "venues/"):
         answer = client.get(f"{DESK}{path}?export=csv")
         assert answer.status_code == 200
-        content = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+        content = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]  # a streaming answer
         assert "外地" not in content
         if not path:
             assert "'=合成公式社" in content

@@ -171,7 +171,7 @@ def test_the_table_sorts_and_exports(client: Client, full: District) -> None:
     table = page[page.index('id="below"') :]
     assert table.index("东街街道") < table.index("西街街道")
     answer = client.get("/p/150603/?export=csv")
-    content = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+    content = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]  # a streaming answer
     rows = list(csv.reader(io.StringIO(content)))
     assert rows[0][:3] == ["地方", "区划代码", "社区"]
     assert [row[0] for row in rows[1:]] == ["东街街道", "西街街道", "北河镇", "直属本级"]

@@ -87,7 +87,7 @@ def project(points: Sequence[Point]) -> tuple[list[tuple[float, float]], float]:
 
 
 def scale_bar(scale: float) -> tuple[float, float]:
-    """Return (kilometres, pixels) of a bar of a round length, at most a third of the canvas wide."""
+    """Return (kilometers, pixels) of a bar of a round length, at most a third of the canvas wide."""
     if scale <= 0:
         return 0.0, 0.0
     longest = WIDTH / 3 / scale
@@ -131,8 +131,8 @@ def point_map(title: Text, points: Sequence[Point], *, missing: int = 0) -> Poin
             mark = format_html('<a href="{}" tabindex="-1">{}</a>', point.href, mark)
         parts.append(mark)
     if points:
-        kilometres, pixels = scale_bar(scale)
-        length = f"{kilometres:g} km" if kilometres >= 1 else f"{kilometres * 1000:g} m"
+        kilometers, pixels = scale_bar(scale)
+        length = f"{kilometers:g} km" if kilometers >= 1 else f"{kilometers * 1000:g} m"
         parts.append(
             format_html(
                 '<path class="map-scale" d="M16 {0}v6h{1}v-6" fill="none"/><text class="chart-tick" x="{2}" y="{3}">{4}</text>',

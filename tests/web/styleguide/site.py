@@ -35,12 +35,12 @@ class StandInActor:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.COOKIES.get("stand_in"):
-            request.actor = Actor(  # type: ignore[attr-defined]
+            request.actor = Actor(  # type: ignore[attr-defined]  # set by middleware
                 "account", label="甲工作人员", grants=(Grant("DISTRICT_ADMIN", "/15/1506/"),)
             )
         else:
-            request.actor = Actor.anonymous()  # type: ignore[attr-defined]
-        request.is_demo = True  # type: ignore[attr-defined]
+            request.actor = Actor.anonymous()  # type: ignore[attr-defined]  # set by middleware
+        request.is_demo = True  # type: ignore[attr-defined]  # set by middleware
         return self.get_response(request)
 
 

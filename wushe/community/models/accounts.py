@@ -31,7 +31,7 @@ class Account(AbstractBaseUser, ScopedModel):
     person = models.OneToOneField("community.Person", on_delete=models.PROTECT, related_name="account")
     phone_index = KeyField(max_length=32, null=True, blank=True, unique=True, editable=False)
     second_factor = EncryptedField(blank=True, purpose="account.second_factor")
-    # Null while the enrolment is not confirmed.
+    # Null while the enrollment is not confirmed.
     second_factor_at = models.DateTimeField(null=True, blank=True)
     second_factor_step = models.BigIntegerField(default=0)  # the last time step used: a code works once
     is_active = models.BooleanField(default=True)

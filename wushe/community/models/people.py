@@ -90,11 +90,11 @@ class PersonKey(models.Model):
     """
 
     class Kind(models.TextChoices):
-        NAME = rules.NAME, "name"
-        PINYIN = rules.PINYIN, "likeliest pinyin"
-        OTHER_PINYIN = rules.OTHER_PINYIN, "other pinyin"
-        INITIALS = rules.INITIALS, "initials"
-        SUFFIX = rules.SUFFIX, "end of the name"
+        NAME = rules.NAME, _("姓名")
+        PINYIN = rules.PINYIN, _("拼音")
+        OTHER_PINYIN = rules.OTHER_PINYIN, _("拼音（另一读音）")
+        INITIALS = rules.INITIALS, _("拼音首字母")
+        SUFFIX = rules.SUFFIX, _("姓名末尾")
 
     person = models.ForeignKey(
         Person, on_delete=models.CASCADE, related_name="keys", db_constraint=False, db_index=False

@@ -172,7 +172,7 @@ class IssuedToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrollment:
     """What the authenticator app needs: the secret in base32, and the same as an otpauth:// address for a QR code."""
 
     secret: str
@@ -597,7 +597,7 @@ def is_trusted_still(made_by: UUID | None, account: Account) -> bool:
 
 
 @transaction.atomic
-def start_second_factor(*, by: Actor) -> Enrolment:
+def start_second_factor(*, by: Actor) -> Enrollment:
     """Make a secret for one's own authenticator app. It counts only after `confirm_second_factor`. Raises `SecondFactorIsOn`."""
     policy.require(by, "edit", policy.Facts("account", own=frozenset({by.person_id} if by.person_id else ())))
     account = _own(by)
@@ -607,7 +607,7 @@ def start_second_factor(*, by: Actor) -> Enrolment:
         account.second_factor = pyotp.random_base32()
         account.save(update_fields=["second_factor"])
     uri = pyotp.TOTP(account.second_factor).provisioning_uri(name=account.number, issuer_name="Wushe 五社")
-    return Enrolment(account.second_factor, uri)
+    return Enrollment(account.second_factor, uri)
 
 
 def confirm_second_factor(*, by: Actor, code: str, at: datetime | None = None) -> list[str]:

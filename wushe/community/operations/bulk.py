@@ -33,7 +33,7 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
             marks = ", ".join(["%s"] * len(columns))
             # Table and columns are the model's own names; the values are parameters.
             cursor.executemany(
-                f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608
+                f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - only the model's own names
                 ([_adapted(value) for value in row] for row in rows),  # type: ignore[arg-type]  # any iterable will do
             )
 

@@ -289,8 +289,8 @@ def second_factor(request: Request) -> HttpResponse:
             status = problem.status
         else:
             return render(request, "me/recovery_codes.html", {"codes": codes, "text": "\n".join(codes)})
-    enrolment = account_operations.start_second_factor(by=request.actor)
-    context = {"form": form, "secret": enrolment.secret, "qr": qr_svg(enrolment.uri)}
+    enrollment = account_operations.start_second_factor(by=request.actor)
+    context = {"form": form, "secret": enrollment.secret, "qr": qr_svg(enrollment.uri)}
     return render(request, "me/second_factor.html", context, status=status)
 
 
