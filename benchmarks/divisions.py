@@ -95,7 +95,9 @@ def measure(given: argparse.Namespace) -> None:
         durable = f" {version}, fsync {fsync}"
     print(f"\n== {given.child}{durable}: {total:,} divisions ==")
     if seconds is not None:
-        print(f"full national load: {seconds:.1f} s, {worked:.1f} s of them this process's own work", flush=True)
+        print(
+            f"full national load: {seconds:.1f} s, {worked:.1f} s of them this process's own work", flush=True
+        )
     worst = Rounds(random.Random(20260101), given.rounds).run()
     met = worst <= GOAL_MS and (seconds is None or seconds <= LOAD_GOAL_SECONDS)
     print(

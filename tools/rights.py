@@ -1,7 +1,7 @@
 """The table of who may do what, in docs/security.md, written from `wushe.kernel.policy`.
 
-    python -m tools.rights          write the table into docs/security.md
-    python -m tools.rights check    exit 1 unless the table there is the one of today
+python -m tools.rights          write the table into docs/security.md
+python -m tools.rights check    exit 1 unless the table there is the one of today
 """
 
 import sys
@@ -64,7 +64,10 @@ def main(arguments: list[str]) -> int:
     written = page_with_table(text)
     if arguments == ["check"]:
         if written != text:
-            print("docs/security.md: the table of rights is not the policy's; run python -m tools.rights", file=sys.stderr)
+            print(
+                "docs/security.md: the table of rights is not the policy's; run python -m tools.rights",
+                file=sys.stderr,
+            )
         return int(written != text)
     PAGE.write_text(written, encoding="utf-8")
     return 0

@@ -20,7 +20,11 @@ def _known_demo() -> dict[str, Any] | None:
     Only a file can be seen to stand there: on a database server the question is put to the database each time.
     """
     path = _demo_file()
-    if os.environ.get("WUSHE_DATABASE_URL") or not path.exists() or not path.with_name("wushe.sqlite3").exists():
+    if (
+        os.environ.get("WUSHE_DATABASE_URL")
+        or not path.exists()
+        or not path.with_name("wushe.sqlite3").exists()
+    ):
         return None
     known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return known

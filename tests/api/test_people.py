@@ -35,7 +35,11 @@ class Caller:
         if method == "GET":
             return self.client.get(f"/api{path}", query, headers=self.headers)
         return self.client.generic(
-            method, f"/api{path}", json.dumps(body or {}), content_type="application/json", headers=self.headers
+            method,
+            f"/api{path}",
+            json.dumps(body or {}),
+            content_type="application/json",
+            headers=self.headers,
         )
 
 
@@ -62,7 +66,12 @@ def test_people_are_found_listed_and_read_masked(district, call) -> None:
 
 
 def test_a_person_is_put_on_record_changed_and_told_of_conflicts(district, call) -> None:
-    body = {"name": "王甲子", "place": str(district["150603001001"].pk), "phones": ["138 0000 1234"], "is_volunteer": True}
+    body = {
+        "name": "王甲子",
+        "place": str(district["150603001001"].pk),
+        "phones": ["138 0000 1234"],
+        "is_volunteer": True,
+    }
     made = call("POST", "/people", body)
     assert made.status_code == 201
     person = made.json()
@@ -96,7 +105,9 @@ def test_contacts_in_clear_leave_a_trace(district, call) -> None:
 
 
 def test_merge_and_undo(district, call) -> None:
-    kept, gone = (make_person(district["150603001001"], "王甲子", phone="13800001234") for _number in range(2))
+    kept, gone = (
+        make_person(district["150603001001"], "王甲子", phone="13800001234") for _number in range(2)
+    )
     assert call("GET", f"/people/{kept.pk}/duplicates").json()[0]["id"] == str(gone.pk)
     merge = call("POST", f"/people/{kept.pk}/merge", {"gone": str(gone.pk)}).json()
     assert (merge["gone"], merge["stayed"]) == (str(gone.pk), 1)

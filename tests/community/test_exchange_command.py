@@ -39,7 +39,9 @@ print(json.dumps({"people": len(people), "contacts": ContactPoint.objects.count(
 
 
 def python(environment: dict[str, str], code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -61,7 +63,14 @@ def write(path: Path, rows: list[list[str]]) -> Path:
 
 
 def test_import_undo_template_export(house: dict[str, str], tmp_path: Path) -> None:
-    good = write(tmp_path / "good.csv", [["姓名", "手机", "社区"], ["合成甲", "13800138000", "槐花社区"], ["=合成乙", "13800138001", "杏林社区"]])
+    good = write(
+        tmp_path / "good.csv",
+        [
+            ["姓名", "手机", "社区"],
+            ["合成甲", "13800138000", "槐花社区"],
+            ["=合成乙", "13800138001", "杏林社区"],
+        ],
+    )
     bad = write(tmp_path / "bad.csv", [["姓名", "手机", "社区"], ["合成甲", "138", "槐花社区"]])
     # A question that is answered with no, and bad input: one line each, nothing changed.
     dry = run_wushe(house, "import", "people", str(bad), "--dry-run", check=False)
@@ -69,7 +78,11 @@ def test_import_undo_template_export(house: dict[str, str], tmp_path: Path) -> N
     assert "2\tFAULT\t合成甲" in dry.stdout
     real = run_wushe(house, "import", "people", str(bad), check=False)
     assert real.returncode == 2
-    for wrong in (["people", str(tmp_path / "none.csv")], ["cattle", str(good)], ["people", str(good), "--as", "nobody"]):
+    for wrong in (
+        ["people", str(tmp_path / "none.csv")],
+        ["cattle", str(good)],
+        ["people", str(good), "--as", "nobody"],
+    ):
         refused = run_wushe(house, "import", *wrong, check=False)
         assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1), refused
     hostile = tmp_path / "hostile.xlsx"
@@ -102,7 +115,10 @@ def test_killed_at_any_moment_it_is_all_or_nothing(
 ) -> None:
     """SIGKILL at random moments, then once more to the end: the same people as one clean run, nobody twice, nobody unsearchable."""
     rows = [["姓名", "手机", "志愿者编号", "社区"]]
-    rows += [[f"合成{chr(0x4E00 + n)}", f"138{n:08d}", f"V{n:05d}", "槐花社区" if n % 2 else "杏林社区"] for n in range(3000)]
+    rows += [
+        [f"合成{chr(0x4E00 + n)}", f"138{n:08d}", f"V{n:05d}", "槐花社区" if n % 2 else "杏林社区"]
+        for n in range(3000)
+    ]
     file = write(tmp_path / "many.csv", rows)
     began = time.monotonic()
     run_wushe(house, "import", "people", str(file), "--dry-run")

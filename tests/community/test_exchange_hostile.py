@@ -37,7 +37,9 @@ def test_fifty_hostile_files_in_one_bounded_process(tmp_path: Path) -> None:
         found = json.loads(line)
         path.unlink()
         expected = (file.refused,) if isinstance(file.refused, str) else file.refused
-        if found["code"] not in expected or (found["code"] == "" and file.rows is not None and found["rows"] != file.rows):
+        if found["code"] not in expected or (
+            found["code"] == "" and file.rows is not None and found["rows"] != file.rows
+        ):
             wrong.append(f"{file.what}: {found}, expected {file.refused or file.rows}")
         if found["seconds"] > SECONDS or found["rss_mb"] > MEGABYTES:
             wrong.append(f"{file.what}: too dear: {found}")

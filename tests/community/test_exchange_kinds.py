@@ -57,21 +57,49 @@ def exported(kind: str, by: Actor = OPERATOR, format: str = "xlsx") -> bytes:
     return out.getvalue()
 
 
-ORGANIZATIONS = ["单位名称", "类型", "所在社区", "统一社会信用代码", "登记情况", "成立时间", "负责人", "联系电话", "业务范围"]
+ORGANIZATIONS = [
+    "单位名称",
+    "类型",
+    "所在社区",
+    "统一社会信用代码",
+    "登记情况",
+    "成立时间",
+    "负责人",
+    "联系电话",
+    "业务范围",
+]
 
 
 def test_organizations_come_change_and_go(district: District) -> None:
     content = book(
         ORGANIZATIONS,
-        ["合成社工服务中心", "社工机构", "东街街道", CREDIT_CODES[0], "已登记", "2019年6月1日", "合成甲", "13800138000", "社区服务"],
+        [
+            "合成社工服务中心",
+            "社工机构",
+            "东街街道",
+            CREDIT_CODES[0],
+            "已登记",
+            "2019年6月1日",
+            "合成甲",
+            "13800138000",
+            "社区服务",
+        ],
         ["合成舞蹈队", "社区社会组织", "槐花社区", None, "备案", None, None, None, None],
     )
     run = done("organizations", content)
     first = Organization.objects.get(credit_code=CREDIT_CODES[0])
-    assert (first.kind, first.registration, first.contact_phone, first.founded_on.isoformat()) == ("SOCIAL_WORK_AGENCY", "REGISTERED", "13800138000", "2019-06-01")
+    assert (first.kind, first.registration, first.contact_phone, first.founded_on.isoformat()) == (
+        "SOCIAL_WORK_AGENCY",
+        "REGISTERED",
+        "13800138000",
+        "2019-06-01",
+    )
     assert OrganizationKey.objects.filter(organization=first, kind="N").exists()
     assert checked("organizations", content).unchanged_count == 2
-    change = done("organizations", book(ORGANIZATIONS[:4], ["合成社工服务中心（新名）", "社工机构", "东街街道", CREDIT_CODES[0]]))
+    change = done(
+        "organizations",
+        book(ORGANIZATIONS[:4], ["合成社工服务中心（新名）", "社工机构", "东街街道", CREDIT_CODES[0]]),
+    )
     first.refresh_from_db()
     assert first.name == "合成社工服务中心（新名）"
     assert change.updated_count == 1
@@ -110,7 +138,16 @@ def test_stations_with_who_answers_for_them(district: District) -> None:
     head = ["站点名称", "层级", "服务区域", "主管部门", "承接机构", "年度经费", "启用时间", "电话"]
     content = book(
         head,
-        ["东街社工站", "街道社工站", "东街街道", "合成民政局", "合成社工机构", "50万", "2022.6.1", "0477-1234567"],
+        [
+            "东街社工站",
+            "街道社工站",
+            "东街街道",
+            "合成民政局",
+            "合成社工机构",
+            "50万",
+            "2022.6.1",
+            "0477-1234567",
+        ],
         ["槐花社工室", "社区", "槐花社区", None, None, 100000.0, None, None],
     )
     run = done("stations", content)
@@ -118,8 +155,12 @@ def test_stations_with_who_answers_for_them(district: District) -> None:
     assert (station.tier, station.yearly_budget_fen) == ("STREET", 50_000_000)
     assert Responsibility.objects.filter(station=station).count() == 2
     assert checked("stations", content).unchanged_count == 2
-    assert faults(checked("stations", book(head[:3], ["错层站", "区级", "槐花社区"]))) == {2: ["station.tier_does_not_fit"]}
-    assert faults(checked("stations", book(head[:4], ["东街社工站", "街道", "东街街道", "合成社工机构"]))) == {2: ["station.owner_differs"]}
+    assert faults(checked("stations", book(head[:3], ["错层站", "区级", "槐花社区"]))) == {
+        2: ["station.tier_does_not_fit"]
+    }
+    assert faults(
+        checked("stations", book(head[:4], ["东街社工站", "街道", "东街街道", "合成社工机构"]))
+    ) == {2: ["station.owner_differs"]}
     runs.undo(by=OPERATOR, run=run)
     assert not Station.objects.exists()
     assert not Responsibility.objects.exists()
@@ -128,7 +169,19 @@ def test_stations_with_who_answers_for_them(district: District) -> None:
 def test_venues_with_their_hours(district: District) -> None:
     make_organization(district["150603001001"], "合成居委会", "RESIDENTS_COMMITTEE")
     head = ["场地名称", "社区", "管理单位", "容纳人数", "开放时间", "无障碍", "纬度", "经度"]
-    content = book(head, ["合成活动室", "槐花社区", "合成居委会", "约40人", "周一至周五 9:00-12:00、14:00-17:30", "√", 39.6, 109.8])
+    content = book(
+        head,
+        [
+            "合成活动室",
+            "槐花社区",
+            "合成居委会",
+            "约40人",
+            "周一至周五 9:00-12:00、14:00-17:30",
+            "√",
+            39.6,
+            109.8,
+        ],
+    )
     run = done("venues", content)
     venue = Venue.objects.get()
     assert (venue.capacity, venue.is_step_free, venue.organization.name) == (40, True, "合成居委会")
@@ -138,8 +191,12 @@ def test_venues_with_their_hours(district: District) -> None:
     assert OpeningHours.objects.count() == 1
     runs.undo(by=OPERATOR, run=change)
     assert OpeningHours.objects.count() == 10
-    assert faults(checked("venues", book(head[:2] + head[6:7], ["合成乙室", "槐花社区", 39.6]))) == {2: ["degrees.half"]}
-    assert faults(checked("venues", book([*head[:2], "开放时间"], ["合成乙室", "槐花社区", "看情况"]))) == {2: ["hours.not_clear"]}
+    assert faults(checked("venues", book(head[:2] + head[6:7], ["合成乙室", "槐花社区", 39.6]))) == {
+        2: ["degrees.half"]
+    }
+    assert faults(checked("venues", book([*head[:2], "开放时间"], ["合成乙室", "槐花社区", "看情况"]))) == {
+        2: ["hours.not_clear"]
+    }
     assert run.created_count == 1
 
 
@@ -148,7 +205,14 @@ def test_venues_with_their_hours(district: District) -> None:
 
 @pytest.fixture
 def furnished(district: District) -> District:
-    team = make_organization(district["150603001001"], "=合成志愿队", "VOLUNTEER_TEAM", purpose="第一行\n第二行", contact_name="合成甲", contact_phone="13800138000")
+    team = make_organization(
+        district["150603001001"],
+        "=合成志愿队",
+        "VOLUNTEER_TEAM",
+        purpose="第一行\n第二行",
+        contact_name="合成甲",
+        contact_phone="13800138000",
+    )
     make_station(district["150603001"])
     make_venue(district["150603001002"], hours="周六 9:00-12:00", capacity=20)
     make_person(
@@ -163,7 +227,9 @@ def furnished(district: District) -> District:
 @pytest.mark.parametrize("kind", [kind.code for kind in kinds.all_kinds()])
 @pytest.mark.parametrize("format", ["xlsx", "csv"])
 @pytest.mark.parametrize("language", ["zh-hans", "en"])
-def test_what_goes_out_comes_back_unchanged(furnished: District, kind: str, format: str, language: str) -> None:
+def test_what_goes_out_comes_back_unchanged(
+    furnished: District, kind: str, format: str, language: str
+) -> None:
     from django.utils import translation
 
     with translation.override(language):
@@ -177,13 +243,21 @@ def test_what_goes_out_comes_back_unchanged(furnished: District, kind: str, form
 
 def test_an_export_holds_only_what_one_may_take(furnished: District) -> None:
     _account, street = make_account(role=policy.STREET_SUPERVISOR, place=furnished["150603001"])
-    rows = list(CalamineWorkbook.from_filelike(io.BytesIO(exported("people", street))).get_sheet_by_index(0).iter_rows())
+    rows = list(
+        CalamineWorkbook.from_filelike(io.BytesIO(exported("people", street)))
+        .get_sheet_by_index(0)
+        .iter_rows()
+    )
     names = {row[0] for row in rows[1:]}
     assert "合成甲" in names
     assert "别处乙" not in names
     assert "证件号码" not in rows[0]  # a street may enter identity numbers, not take them away
     _account, admin = make_account(role=policy.DISTRICT_ADMIN, place=furnished["150603"])
-    assert "证件号码" in next(CalamineWorkbook.from_filelike(io.BytesIO(exported("people", admin))).get_sheet_by_index(0).iter_rows())
+    assert "证件号码" in next(
+        CalamineWorkbook.from_filelike(io.BytesIO(exported("people", admin)))
+        .get_sheet_by_index(0)
+        .iter_rows()
+    )
     _account, worker = make_account(role=policy.COMMUNITY_WORKER, place=furnished["150603001001"])
     with pytest.raises(writing.NothingToExport):
         exported("people", worker)
@@ -224,7 +298,9 @@ def test_a_template_filled_with_its_own_examples_comes_in(district: District, ki
     cells = [column.example for column in about.columns if column.example]
     empty = checked(kind, out.getvalue())
     assert (empty.row_count, empty.notes) == (0, [])
-    cells[titles.index(str(about.column("place").title))] = "东街街道" if kind == "stations" else "东街街道/槐花社区"
+    cells[titles.index(str(about.column("place").title))] = (
+        "东街街道" if kind == "stations" else "东街街道/槐花社区"
+    )
     run = done(kind, book(titles, cells))
     assert run.created_count == 1
     assert first

@@ -72,7 +72,11 @@ HEAD = ["姓名", "性别", "出生日期", "手机号码", "所属社区"]
 
 
 def test_a_plain_list_comes_in(district: District) -> None:
-    content = book(HEAD, ["合成甲", "女", "1956-03-08", "13800138000", "槐花社区"], ["合成乙", "男", None, 13800138001.0, "东街街道/杏林社区"])
+    content = book(
+        HEAD,
+        ["合成甲", "女", "1956-03-08", "13800138000", "槐花社区"],
+        ["合成乙", "男", None, 13800138001.0, "东街街道/杏林社区"],
+    )
     run = checked(content)
     assert (run.row_count, run.created_count, run.fault_count) == (2, 2, 0), faults(run)
     assert Person.objects.count() == 0  # a check changes nothing
@@ -88,11 +92,18 @@ def test_a_plain_list_comes_in(district: District) -> None:
 
 
 def test_the_same_file_twice_changes_nothing(district: District) -> None:
-    content = book(HEAD, ["合成甲", "女", "1956-03-08", "13800138000", "槐花社区"], ["合成乙", None, None, None, "槐花社区"], ["合成乙", None, None, "13800138009", "槐花社区"])
+    content = book(
+        HEAD,
+        ["合成甲", "女", "1956-03-08", "13800138000", "槐花社区"],
+        ["合成乙", None, None, None, "槐花社区"],
+        ["合成乙", None, None, "13800138009", "槐花社区"],
+    )
     runs.carry_out(by=OPERATOR, run=checked(content))
     before = Person.objects.count()
     run = checked(content)
-    assert (run.created_count, run.updated_count, run.unchanged_count, run.fault_count) == (0, 0, 3, 0), faults(run)
+    assert (run.created_count, run.updated_count, run.unchanged_count, run.fault_count) == (0, 0, 3, 0), (
+        faults(run)
+    )
     runs.carry_out(by=OPERATOR, run=run)
     assert Person.objects.count() == before == 3
 
@@ -103,7 +114,9 @@ def test_update_and_undo_restore_every_value(district: District) -> None:
     before = list(Person.objects.values())
     contacts = list(ContactPoint.objects.values())
     keys = sorted(PersonKey.objects.values_list("person_id", "kind", "key", "county", "street"))
-    changed = book([*HEAD, "住址"], ["合成甲", "男", "1956-03-09", "13800138000、13900139000", "杏林社区", "示范路1号"])
+    changed = book(
+        [*HEAD, "住址"], ["合成甲", "男", "1956-03-09", "13800138000、13900139000", "杏林社区", "示范路1号"]
+    )
     run = checked(changed)
     assert (run.updated_count, run.fault_count) == (1, 0), faults(run)
     [row] = runs.reported(run, list(runs.rows_of(OPERATOR, run)))
@@ -120,7 +133,9 @@ def test_update_and_undo_restore_every_value(district: District) -> None:
 
 
 def test_undo_of_new_people_leaves_nothing(district: District) -> None:
-    run = runs.carry_out(by=OPERATOR, run=checked(book(HEAD, ["合成甲", "女", "1956-03-08", "13800138000", "槐花社区"])))
+    run = runs.carry_out(
+        by=OPERATOR, run=checked(book(HEAD, ["合成甲", "女", "1956-03-08", "13800138000", "槐花社区"]))
+    )
     runs.undo(by=OPERATOR, run=run)
     assert not Person.objects.exists()
     assert not ContactPoint.objects.exists()
@@ -130,14 +145,20 @@ def test_undo_of_new_people_leaves_nothing(district: District) -> None:
 
 
 def test_undo_keeps_whom_somebody_worked_on_since(district: District) -> None:
-    content = book(HEAD, *([f"合成{c}", "女", None, f"1380013800{n}", "槐花社区"] for n, c in enumerate("甲乙丙丁")))
+    content = book(
+        HEAD, *([f"合成{c}", "女", None, f"1380013800{n}", "槐花社区"] for n, c in enumerate("甲乙丙丁"))
+    )
     run = runs.carry_out(by=OPERATOR, run=checked(content))
     people_ = {person.name: person for person in Person.objects.all()}
     organization = make_organization(district["150603001001"])
     make_member(people_["合成甲"], organization, "VOLUNTEER")
-    people_operations.add_contact(by=OPERATOR, person_id=people_["合成乙"].pk, kind="PHONE", value="13900139000")
+    people_operations.add_contact(
+        by=OPERATOR, person_id=people_["合成乙"].pk, kind="PHONE", value="13900139000"
+    )
     row = people_["合成丙"]
-    people_operations.edit_person(by=OPERATOR, person_id=row.pk, seen=people_operations.seen_token(row), sex="MALE")
+    people_operations.edit_person(
+        by=OPERATOR, person_id=row.pk, seen=people_operations.seen_token(row), sex="MALE"
+    )
     run = runs.undo(by=OPERATOR, run=run)
     assert run.kept_count == 3
     assert set(Person.objects.values_list("name", flat=True)) == {"合成甲", "合成乙", "合成丙"}
@@ -146,7 +167,13 @@ def test_undo_keeps_whom_somebody_worked_on_since(district: District) -> None:
 
 
 def test_one_fault_and_nothing_comes_in(district: District) -> None:
-    run = checked(book(HEAD, ["合成甲", "女", None, "13800138000", "槐花社区"], ["合成乙", "女", "1956-02-30", None, "槐花社区"]))
+    run = checked(
+        book(
+            HEAD,
+            ["合成甲", "女", None, "13800138000", "槐花社区"],
+            ["合成乙", "女", "1956-02-30", None, "槐花社区"],
+        )
+    )
     assert faults(run) == {3: ["date.no_such_day"]}
     with pytest.raises(operations.ImportHasFaults):
         runs.carry_out(by=OPERATOR, run=run)
@@ -178,7 +205,9 @@ def test_identity_numbers_are_checked_sealed_and_never_shown(district: District)
     told = " ".join(str(row.as_json()) for row in runs.reported(run, list(runs.rows_of(OPERATOR, run))))
     assert good not in told
     assert wrong not in told
-    run = runs.carry_out(by=OPERATOR, run=checked(book(head, ["合成甲", good.lower(), None, None, "槐花社区"])))
+    run = runs.carry_out(
+        by=OPERATOR, run=checked(book(head, ["合成甲", good.lower(), None, None, "槐花社区"]))
+    )
     person = Person.objects.get()
     assert (person.birth_on.isoformat(), person.sex, person.identity_number) == ("1956-03-08", "MALE", good)
     # Found again by the number alone, whatever else changed place.
@@ -204,7 +233,10 @@ def test_same_people_in_one_file(district: District) -> None:
 
 def test_volunteer_numbers(district: District) -> None:
     head = ["姓名", "志愿者编号", "是否志愿者", "社区"]
-    run = runs.carry_out(by=OPERATOR, run=checked(book(head, ["合成甲", "V-1", None, "槐花社区"], ["合成乙", None, "是", "槐花社区"])))
+    run = runs.carry_out(
+        by=OPERATOR,
+        run=checked(book(head, ["合成甲", "V-1", None, "槐花社区"], ["合成乙", None, "是", "槐花社区"])),
+    )
     numbers = dict(Person.objects.values_list("name", "volunteer_number"))
     assert numbers["合成甲"] == "V-1"
     assert rules.is_own_number(numbers["合成乙"])
@@ -237,12 +269,21 @@ def test_children_need_their_guardian_and_siblings_share_one(district: District)
 def test_organization_and_capacity_come_with_the_person(district: District) -> None:
     make_organization(district["150603001001"], "合成志愿队", "VOLUNTEER_TEAM")
     head = ["姓名", "电话", "所属队伍", "身份", "社区"]
-    content = book(head, ["合成甲", "13800138000", "合成志愿队", "队长", "槐花社区"], ["合成乙", None, "没有这个队", None, "槐花社区"], ["合成丙", None, None, "社工", "槐花社区"])
+    content = book(
+        head,
+        ["合成甲", "13800138000", "合成志愿队", "队长", "槐花社区"],
+        ["合成乙", None, "没有这个队", None, "槐花社区"],
+        ["合成丙", None, None, "社工", "槐花社区"],
+    )
     run = checked(content)
     assert faults(run) == {3: ["organization.not_found"], 4: ["membership.organization_missing"]}
-    run = runs.carry_out(by=OPERATOR, run=checked(book(head, ["合成甲", "13800138000", "合成志愿队", "队长", "槐花社区"])))
+    run = runs.carry_out(
+        by=OPERATOR, run=checked(book(head, ["合成甲", "13800138000", "合成志愿队", "队长", "槐花社区"]))
+    )
     assert Membership.objects.get().capacity == "LEADER"
-    run = runs.carry_out(by=OPERATOR, run=checked(book(head, ["合成甲", "13800138000", "合成志愿队", "志愿者", "槐花社区"])))
+    run = runs.carry_out(
+        by=OPERATOR, run=checked(book(head, ["合成甲", "13800138000", "合成志愿队", "志愿者", "槐花社区"]))
+    )
     assert Membership.objects.count() == 2
     runs.undo(by=OPERATOR, run=run)
     assert Membership.objects.get().capacity == "LEADER"
@@ -252,7 +293,12 @@ def test_organization_and_capacity_come_with_the_person(district: District) -> N
 
 
 def test_a_worker_reaches_only_their_own_places_and_learns_nothing_of_others(district: District) -> None:
-    elsewhere = runs.carry_out(by=OPERATOR, run=checked(book([*HEAD, "志愿者编号"], ["别处甲", "女", "1956-03-08", "13800138000", "松岭社区", "V-9"])))
+    elsewhere = runs.carry_out(
+        by=OPERATOR,
+        run=checked(
+            book([*HEAD, "志愿者编号"], ["别处甲", "女", "1956-03-08", "13800138000", "松岭社区", "V-9"])
+        ),
+    )
     assert elsewhere.status == "DONE"
     _account, worker = make_account(role=policy.COMMUNITY_WORKER, place=district["150603001001"])
     content = book(
@@ -307,11 +353,17 @@ def test_another_office_does_not_see_the_run(district: District) -> None:
 def test_an_organization_brings_its_own_volunteers(district: District) -> None:
     team = make_organization(district["150603001001"], "合成志愿队", "VOLUNTEER_TEAM")
     _account, manager = make_account(role=policy.ORGANIZATION_MANAGER, organization=team)
-    content = book(["姓名", "电话", "身份证号", "社区"], ["合成甲", "13800138000", card("19560308", 123), "槐花社区"], ["合成乙", None, None, "松岭社区"])
+    content = book(
+        ["姓名", "电话", "身份证号", "社区"],
+        ["合成甲", "13800138000", card("19560308", 123), "槐花社区"],
+        ["合成乙", None, None, "松岭社区"],
+    )
     run = checked(content, manager, organization=team)
     assert "column.no_right" in [code for code, _details in run.notes]
     assert faults(run, manager) == {3: ["place.not_found"]}
-    run = runs.carry_out(by=manager, run=checked(book(["姓名", "社区"], ["合成甲", "槐花社区"]), manager, organization=team))
+    run = runs.carry_out(
+        by=manager, run=checked(book(["姓名", "社区"], ["合成甲", "槐花社区"]), manager, organization=team)
+    )
     member = Membership.objects.get(organization=team)
     assert (member.person.name, member.capacity) == ("合成甲", "MEMBER")
 
@@ -327,7 +379,12 @@ def test_somebody_was_quicker(district: District) -> None:
     assert Person.objects.count() == 1
     run.refresh_from_db()
     assert run.status == "CHECKED"
-    assert runs.check(by=OPERATOR, run=run, content=book(HEAD, ["合成乙", "女", None, None, "槐花社区"])).created_count == 1
+    assert (
+        runs.check(
+            by=OPERATOR, run=run, content=book(HEAD, ["合成乙", "女", None, None, "槐花社区"])
+        ).created_count
+        == 1
+    )
 
 
 def test_a_second_press_of_the_button_finds_it_done(district: District) -> None:
@@ -341,7 +398,10 @@ def test_a_second_press_of_the_button_finds_it_done(district: District) -> None:
 
 def test_two_files_with_one_number_at_the_same_time(district: District) -> None:
     head = ["姓名", "志愿者编号", "社区"]
-    one, two = checked(book(head, ["合成甲", "V-1", "槐花社区"])), checked(book(head, ["合成乙", "V-1", "槐花社区"]))
+    one, two = (
+        checked(book(head, ["合成甲", "V-1", "槐花社区"])),
+        checked(book(head, ["合成乙", "V-1", "槐花社区"])),
+    )
     runs.carry_out(by=OPERATOR, run=one)
     with pytest.raises(operations.ImportOutdated):
         runs.carry_out(by=OPERATOR, run=two)
@@ -365,13 +425,19 @@ def test_old_runs_are_forgotten_with_their_files(district: District) -> None:
         files.fetch(run.stored_name)
 
 
-def test_a_check_costs_the_same_queries_for_one_row_and_for_five_hundred(district: District, query_counter: Any) -> None:
+def test_a_check_costs_the_same_queries_for_one_row_and_for_five_hundred(
+    district: District, query_counter: Any
+) -> None:
     """Whatever the number of rows: a batch is looked up, planned and staged in a fixed number of statements."""
     counts = []
     for number in (2, 500):
-        rows = [[f"合成{chr(0x4E00 + n)}甲", "女", "1956-03-08", f"138{n:08d}", "槐花社区"] for n in range(number)]
+        rows = [
+            [f"合成{chr(0x4E00 + n)}甲", "女", "1956-03-08", f"138{n:08d}", "槐花社区"] for n in range(number)
+        ]
         content = book(HEAD, *rows)
-        run = runs.open_import(by=OPERATOR, kind="people", file_name="x.xlsx", content=content, keep_file=False)
+        run = runs.open_import(
+            by=OPERATOR, kind="people", file_name="x.xlsx", content=content, keep_file=False
+        )
         with query_counter.count() as counted:
             run = runs.check(by=OPERATOR, run=run, content=content)
         assert run.created_count == number

@@ -222,16 +222,30 @@ def found(*lines: list[str | None], remembered: dict[str, str] | None = None) ->
 
 
 def test_headings_under_other_names_in_any_order() -> None:
-    assert found(["序号", "手机号码*", "居民姓名（必填）", "所属\n社区", "出生年月日："]) == {"phone": 1, "name": 2, "place": 3, "birth_on": 4}
+    assert found(["序号", "手机号码*", "居民姓名（必填）", "所属\n社区", "出生年月日："]) == {
+        "phone": 1,
+        "name": 2,
+        "place": 3,
+        "birth_on": 4,
+    }
 
 
 def test_titles_above_and_two_header_rows() -> None:
     title: list[str | None] = ["某街道花名册"] * 5
     upper: list[str | None] = ["序号", "基本信息", "基本信息", "联系方式", "联系方式"]
     lower: list[str | None] = [None, "姓名", "性别", "手机", "住址"]
-    assert found(title, upper, lower, ["1", "合成甲", "女", "13800138000", "x"]) == {"name": 1, "sex": 2, "phone": 3, "address": 4}
+    assert found(title, upper, lower, ["1", "合成甲", "女", "13800138000", "x"]) == {
+        "name": 1,
+        "sex": 2,
+        "phone": 3,
+        "address": 4,
+    }
     # The merge was not kept: the upper heading stands only in its first column.
-    assert found(["序号", "姓名", "联系方式", None], [None, None, "手机", "住址"]) == {"name": 1, "phone": 2, "address": 3}
+    assert found(["序号", "姓名", "联系方式", None], [None, None, "手机", "住址"]) == {
+        "name": 1,
+        "phone": 2,
+        "address": 3,
+    }
 
 
 def test_data_are_no_header() -> None:
@@ -247,7 +261,9 @@ def test_what_was_matched_by_hand_is_remembered_and_likeness_only_suggested() ->
     assert header is not None
     assert [heading.column for heading in header.headings] == ["name", "", ""]
     assert found(*lines, remembered={columns.heading_key("联络方法"): "phone"})["phone"] == 1
-    assert found(["姓名", "手机"], ["合成甲", "x"], remembered={columns.heading_key("手机"): ""}) == {"name": 0}
+    assert found(["姓名", "手机"], ["合成甲", "x"], remembered={columns.heading_key("手机"): ""}) == {
+        "name": 0
+    }
 
 
 def test_every_heading_a_template_or_an_export_may_carry_is_known() -> None:
@@ -269,7 +285,9 @@ def cells(data: bytes, name: str = "x.csv") -> list[list[object]]:
     return [list(row.cells) for sheet in sheets.open_file(data, name).sheets() for row in sheet.rows]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "utf-32"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "utf-32"]
+)
 def test_rare_characters_survive_every_encoding(encoding: str) -> None:
     text = f"姓名,电话\r\n合成{RARE},13800138000\r\n"
     assert cells(text.encode(encoding)) == [["姓名", "电话"], [f"合成{RARE}", "13800138000"]]
@@ -297,7 +315,22 @@ def test_a_broken_or_mixed_file_is_refused_with_its_line(data: bytes) -> None:
     assert "3" in refused.value.message
 
 
-@given(st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x00\r\n\ufffd\x1a", exclude_categories=("Cs", "Cc")), max_size=12), min_size=2, max_size=4), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.lists(
+            st.text(
+                st.characters(
+                    codec="utf-8", exclude_characters="\x00\r\n\ufffd\x1a", exclude_categories=("Cs", "Cc")
+                ),
+                max_size=12,
+            ),
+            min_size=2,
+            max_size=4,
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_any_text_is_read_back_or_refused(table: list[list[str]]) -> None:
     import csv
 
@@ -315,7 +348,24 @@ def test_any_text_is_read_back_or_refused(table: list[list[str]]) -> None:
             assert [sheets.unguarded(cell) if cell else None for cell in wrote] == row
 
 
-DANGEROUS = ("=1+1", "+86 13800138000", "-5", "@SUM(A1)", "\t=1", "\r=1", "＝1", "＋1", "－1", "＠x", " =1", "\u3000=1", '"=1', "'=1", "''=1", "\n@x")
+DANGEROUS = (
+    "=1+1",
+    "+86 13800138000",
+    "-5",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠x",
+    " =1",
+    "\u3000=1",
+    '"=1',
+    "'=1",
+    "''=1",
+    "\n@x",
+)
 
 
 @pytest.mark.parametrize("text", [*DANGEROUS, "合成甲", "", "'合成甲", "O'Brien", "1-2"])
@@ -330,7 +380,7 @@ def test_formula_guard_is_undone_by_reading(text: str) -> None:
 def test_formula_guard_for_any_text(text: str) -> None:
     guarded = sheets.guarded(text)
     assert sheets.unguarded(guarded) == text
-    assert not guarded.lstrip(" \u3000\u00a0\"").startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+    assert not guarded.lstrip(' \u3000\u00a0"').startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
 
 
 def test_dates_of_both_calendars_and_error_cells() -> None:

@@ -53,7 +53,9 @@ def full_person(district: District) -> Person:
     operations.give_consent(by=OPERATOR, person_id=person.pk, purpose="CONTACT", means="PAPER")
     account, _actor = make_account(person=person, phone="13800001234")
     give(account, policy.COMMUNITY_WORKER, place=place)
-    outbox.send(by=OPERATOR, to_person=person.pk, kind="test", subject="通知王甲子", body="请联系 13800001234")
+    outbox.send(
+        by=OPERATOR, to_person=person.pk, kind="test", subject="通知王甲子", body="请联系 13800001234"
+    )
     return person
 
 
@@ -63,7 +65,9 @@ def database_text() -> str:
     for model in apps.get_models():
         if model._meta.app_label in ("community", "kernel"):
             rows.append(serializers.serialize("json", model._base_manager.all(), ensure_ascii=False))
-    events = [audit.readable(stored) for event in AuditEvent.objects.all() for stored in (event.before, event.after)]
+    events = [
+        audit.readable(stored) for event in AuditEvent.objects.all() for stored in (event.before, event.after)
+    ]
     return "".join(rows) + json.dumps(events, ensure_ascii=False, default=str)
 
 
@@ -95,9 +99,14 @@ def test_no_table_that_points_at_people_is_left_out_of_the_copy(district: Distri
 
 def test_the_copy_holds_what_was_merged_in(district: District) -> None:
     place = district["150603001001"]
-    kept, gone = make_person(place, "王甲子", phone="13800001234"), make_person(place, "王甲紫", phone="13800001234")
+    kept, gone = (
+        make_person(place, "王甲子", phone="13800001234"),
+        make_person(place, "王甲紫", phone="13800001234"),
+    )
     merging.merge_people(by=OPERATOR, kept_id=kept.pk, gone_id=gone.pk)
-    assert "王甲紫" in json.dumps(privacy.export_person(by=OPERATOR, person_id=kept.pk).as_json(), ensure_ascii=False)
+    assert "王甲紫" in json.dumps(
+        privacy.export_person(by=OPERATOR, person_id=kept.pk).as_json(), ensure_ascii=False
+    )
 
 
 def test_who_may_take_a_copy(district: District) -> None:
@@ -106,7 +115,13 @@ def test_who_may_take_a_copy(district: District) -> None:
     privacy.export_person(by=own, person_id=account.person_id)
     with pytest.raises(queries.PersonNotFound):
         privacy.export_person(by=own, person_id=other.pk)
-    worker = Actor("account", "测试", new_id(), new_id(), (Grant(policy.COMMUNITY_WORKER, place_path=district["150603"].path),))
+    worker = Actor(
+        "account",
+        "测试",
+        new_id(),
+        new_id(),
+        (Grant(policy.COMMUNITY_WORKER, place_path=district["150603"].path),),
+    )
     with pytest.raises(policy.Refused):
         privacy.export_person(by=worker, person_id=other.pk)
     with pytest.raises(policy.Refused):
@@ -119,7 +134,9 @@ def test_after_an_erasure_nothing_of_the_person_can_be_read_and_the_totals_stay(
     merging.merge_people(by=OPERATOR, kept_id=person.pk, gone_id=double.pk)
     number = person.volunteer_number
     assert all(secret in database_text() for secret in ("王甲子", "13800001234", "东街1号"))
-    totals = {model: model._base_manager.count() for model in (Person, Membership, Consent, RoleGrant, AuditEvent)}
+    totals = {
+        model: model._base_manager.count() for model in (Person, Membership, Consent, RoleGrant, AuditEvent)
+    }
 
     privacy.erase_person(by=OPERATOR, person_id=person.pk)
 
@@ -141,7 +158,9 @@ def test_after_an_erasure_nothing_of_the_person_can_be_read_and_the_totals_stay(
     assert queries.search_people(OPERATOR, "王甲") == []
     assert queries.search_people(OPERATOR, "1234") == []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name, address, identity_number, note FROM community_person WHERE status <> 'ACTIVE'")
+        cursor.execute(
+            "SELECT name, address, identity_number, note FROM community_person WHERE status <> 'ACTIVE'"
+        )
         assert {tuple(row) for row in cursor.fetchall()} == {("已删除", "", "", "")}
 
 
@@ -153,7 +172,9 @@ def test_an_erased_person_is_not_edited_merged_undone_or_erased_again(district: 
     with pytest.raises(privacy.AlreadyErased):
         privacy.erase_person(by=OPERATOR, person_id=person.pk)
     with pytest.raises(operations.PersonGone):
-        operations.edit_person(by=OPERATOR, person_id=person.pk, seen=operations.seen_token(erased), name="王甲子")
+        operations.edit_person(
+            by=OPERATOR, person_id=person.pk, seen=operations.seen_token(erased), name="王甲子"
+        )
     with pytest.raises(merging.MergeRefused):
         merging.merge_people(by=OPERATOR, kept_id=other.pk, gone_id=person.pk)
     with pytest.raises(merging.MergeCannotBeUndone):
@@ -172,7 +193,9 @@ def test_people_may_erase_themselves_and_are_signed_out(district: District, clie
 def test_nobody_erases_somebody_with_rights_above_their_own(district: District) -> None:
     from wushe.community.queries.accounts import actor_for_account
 
-    chief, _actor = make_account(role=policy.DISTRICT_ADMIN, place=district["150603"], person=make_person(district["150603001001"]))
+    chief, _actor = make_account(
+        role=policy.DISTRICT_ADMIN, place=district["150603"], person=make_person(district["150603001001"])
+    )
     account, _ = make_account(place=district["150603001001"])
     give(account, policy.STREET_SUPERVISOR, place=district["150603001"])
     with pytest.raises(accounts.RightsAboveYours):

@@ -25,7 +25,9 @@ def codes(values: NewPerson, age: int = 14) -> set[str]:
 # --- what may be stored ---
 
 
-@pytest.mark.parametrize("name", ["王甲", "𠮷野三", "㛃", "䶮甲", "阿依古丽·买买提", "John O’Neil", "\ue5e5甲", "อารี", "欧阳 娜"])
+@pytest.mark.parametrize(
+    "name", ["王甲", "𠮷野三", "㛃", "䶮甲", "阿依古丽·买买提", "John O’Neil", "\ue5e5甲", "อารี", "欧阳 娜"]
+)
 def test_names_of_all_scripts_can_be_stored_as_typed(name: str) -> None:
     assert codes(NewPerson(name, PLACE)) == set()
     assert rules.cleaned(NewPerson(f"  {name} ", PLACE)).name == name
@@ -54,7 +56,10 @@ def test_a_script_in_a_name_is_text() -> None:
 
 @pytest.mark.parametrize(
     ("born", "code"),
-    [(TODAY + timedelta(days=1), "person.birth_in_the_future"), (date(1850, 1, 1), "person.birth_too_long_ago")],
+    [
+        (TODAY + timedelta(days=1), "person.birth_in_the_future"),
+        (date(1850, 1, 1), "person.birth_too_long_ago"),
+    ],
 )
 def test_impossible_birth_dates_are_refused(born: date, code: str) -> None:
     assert codes(NewPerson("王甲", PLACE, birth_on=born)) == {code}
@@ -70,16 +75,18 @@ def test_any_text_as_name_is_stored_or_refused_but_never_breaks(name: str) -> No
         assert rules.person_keys(values.name)
 
 
-@pytest.mark.parametrize("phones", [("12345",), ("138001380001",), ("电话",), tuple(f"1380000000{n}" for n in range(6))])
+@pytest.mark.parametrize(
+    "phones", [("12345",), ("138001380001",), ("电话",), tuple(f"1380000000{n}" for n in range(6))]
+)
 def test_wrong_phones_are_refused(phones: tuple[str, ...]) -> None:
     assert codes(NewPerson("王甲", PLACE, phones=phones)) <= {"person.phone_form", "person.phones_too_many"}
-    assert codes(
-        NewPerson("王甲", PLACE, phones=phones)
-    )
+    assert codes(NewPerson("王甲", PLACE, phones=phones))
 
 
 def test_phones_are_stored_as_digits_and_once() -> None:
-    values = rules.cleaned(NewPerson("王甲", PLACE, phones=("+86 138-0000-1234", "１３８００００１２３４", " ")))
+    values = rules.cleaned(
+        NewPerson("王甲", PLACE, phones=("+86 138-0000-1234", "１３８００００１２３４", " "))
+    )
     assert values.phones == ("13800001234",)
 
 
@@ -101,7 +108,9 @@ def test_a_child_needs_a_guardian_and_the_guardians_consent_until_the_birthday()
     thirteen = date(2012, 3, 9)  # fourteen tomorrow
     assert codes(NewPerson("测童", PLACE, birth_on=thirteen)) == {"person.guardian_required"}
     guardian = {"guardian_name": "测母", "guardian_phone": "13800001234", "guardian_relation": "母亲"}
-    assert codes(NewPerson("测童", PLACE, birth_on=thirteen, **guardian)) == {"person.guardian_consent_required"}
+    assert codes(NewPerson("测童", PLACE, birth_on=thirteen, **guardian)) == {
+        "person.guardian_consent_required"
+    }
     assert codes(NewPerson("测童", PLACE, birth_on=thirteen, consent_means="PAPER", **guardian)) == set()
     assert codes(NewPerson("测童", PLACE, birth_on=date(2012, 3, 8))) == set()
     assert codes(NewPerson("测童", PLACE, birth_on=date(2012, 3, 8)), age=16) == {"person.guardian_required"}
@@ -141,7 +150,9 @@ def test_old_short_numbers_and_small_x_are_the_same_person() -> None:
     assert rules.identity_facts(short) == rules.identity_facts(whole)
 
 
-@pytest.mark.parametrize("text", ["123", "15060319600102001A", "99" * 9, "150603196002300010", "0" * 18, "１" * 18])
+@pytest.mark.parametrize(
+    "text", ["123", "15060319600102001A", "99" * 9, "150603196002300010", "0" * 18, "１" * 18]
+)
 def test_what_is_no_identity_number_is_refused(text: str) -> None:
     assert codes(NewPerson("王甲", PLACE, identity_number=text)) == {"person.identity_form"}
 
@@ -150,8 +161,12 @@ def test_the_identity_number_fills_what_is_blank_and_contradicts_what_is_wrong()
     whole = number(date(1960, 1, 2), 1)
     values = rules.cleaned(NewPerson("王甲", PLACE, identity_number=whole))
     assert (values.birth_on, values.sex) == (date(1960, 1, 2), "MALE")
-    assert codes(NewPerson("王甲", PLACE, identity_number=whole, birth_on=date(1961, 1, 2))) == {"person.identity_other_birth"}
-    assert codes(NewPerson("王甲", PLACE, identity_number=whole, sex="FEMALE")) == {"person.identity_other_sex"}
+    assert codes(NewPerson("王甲", PLACE, identity_number=whole, birth_on=date(1961, 1, 2))) == {
+        "person.identity_other_birth"
+    }
+    assert codes(NewPerson("王甲", PLACE, identity_number=whole, sex="FEMALE")) == {
+        "person.identity_other_sex"
+    }
 
 
 # --- volunteer numbers ---
@@ -165,7 +180,9 @@ def test_a_mistyped_digit_of_a_volunteer_number_is_found(chance) -> None:
     assert len(whole) == 10
     assert whole[0] not in "01"
     position = chance.randrange(1, 10)
-    wrong = whole[:position] + str((int(whole[position]) + chance.randrange(1, 10)) % 10) + whole[position + 1 :]
+    wrong = (
+        whole[:position] + str((int(whole[position]) + chance.randrange(1, 10)) % 10) + whole[position + 1 :]
+    )
     assert not rules.is_own_number(wrong)
 
 
@@ -195,7 +212,9 @@ def test_any_two_or_more_characters_inside_lead_to_the_name(name: str, data) -> 
     inside = folded[start:end]
     found = rules.person_keys(name)
     assert any(
-        kind in probe.kinds and key.startswith(probe.key) for probe in rules.search_probes(inside) for kind, key in found
+        kind in probe.kinds and key.startswith(probe.key)
+        for probe in rules.search_probes(inside)
+        for kind, key in found
     )
 
 
@@ -204,7 +223,9 @@ def test_any_two_or_more_characters_inside_lead_to_the_name(name: str, data) -> 
     [("单雄信", {"shanxiongxin", "danxiongxin"}, {"sxx", "dxx"}), ("曾国强", {"zengguoqiang", "cengguoqiang"}, {"zgq", "cgq"}),
      ("解小龙", {"xiexiaolong", "jiexiaolong"}, {"xxl", "jxl"}), ("吕甲", {"lvjia"}, {"lj"}), ("䶮甲", {"yanjia"}, {"yj"})],
 )  # fmt: skip
-def test_a_character_with_several_readings_is_found_by_each(name: str, spelt: set[str], letters: set[str]) -> None:
+def test_a_character_with_several_readings_is_found_by_each(
+    name: str, spelt: set[str], letters: set[str]
+) -> None:
     assert spelt <= keys(name, rules.PINYIN) | keys(name, rules.OTHER_PINYIN)
     assert letters <= keys(name, rules.INITIALS)
 
@@ -216,7 +237,9 @@ def test_as_a_family_name_a_character_has_its_own_reading_first() -> None:
 
 
 def test_middle_dots_of_every_make_and_none_at_all_are_one() -> None:
-    found = {rules.search_name(f"阿依古丽{dot}买买提") for dot in ("·", "・", "•", "‧", "∙", "⋅", "．", " ", "")}
+    found = {
+        rules.search_name(f"阿依古丽{dot}买买提") for dot in ("·", "・", "•", "‧", "∙", "⋅", "．", " ", "")
+    }
     assert found == {"阿依古丽买买提"}
 
 
@@ -274,4 +297,6 @@ def test_what_makes_a_pair_likely_and_what_does_not() -> None:
     assert [rules.likeness(base, other).is_likely for other in unlikely] == [False] * len(unlikely)
     same = Traits("改了名", identity_index="x")
     assert rules.likeness(same, Traits("王甲子", identity_index="x")).score == 100
-    assert not rules.likeness(Traits("王甲子", identity_index="x", street="1"), Traits("王甲子", identity_index="y", street="1")).is_likely
+    assert not rules.likeness(
+        Traits("王甲子", identity_index="x", street="1"), Traits("王甲子", identity_index="y", street="1")
+    ).is_likely

@@ -37,7 +37,10 @@ def names(actor: Actor, text: str, **where: object) -> list[str]:
         ("𠮷野三", ["𠮷", "𠮷野", "野三"]),
         ("㛃甲", ["㛃", "jiej", "jj"]),
         ("䶮乙丑", ["䶮", "䶮乙", "yany", "yyc"]),
-        ("阿依古丽·买买提", ["阿依古丽·买买提", "阿依古丽•买", "阿依古丽买买提", "买买提", "古丽", "·买买", "ayg", "ayiguli"]),
+        (
+            "阿依古丽·买买提",
+            ["阿依古丽·买买提", "阿依古丽•买", "阿依古丽买买提", "买买提", "古丽", "·买买", "ayg", "ayiguli"],
+        ),
         ("单雄", ["shanx", "danx", "sx", "dx"]),
         ("曾乙", ["zengy", "cengy", "zy", "cy"]),
         ("解丙", ["xieb", "jieb"]),
@@ -45,7 +48,9 @@ def names(actor: Actor, text: str, **where: object) -> list[str]:
         ("John O’Neil", ["john", "johno", "JOHN O'NEIL"]),
     ],
 )
-def test_a_person_is_found_by_every_usual_way_of_typing_the_name(district: District, name: str, typed: list[str]) -> None:
+def test_a_person_is_found_by_every_usual_way_of_typing_the_name(
+    district: District, name: str, typed: list[str]
+) -> None:
     make_person(district["150603001001"], name)
     make_person(district["150603001001"], "李壬癸")
     for text in typed:
@@ -55,7 +60,9 @@ def test_a_person_is_found_by_every_usual_way_of_typing_the_name(district: Distr
 
 def test_numbers_find_whom_they_belong_to(district: District) -> None:
     person = make_person(district["150603001001"], "王甲子", phone="13800001234", is_volunteer=True)
-    other = make_person(district["150603002001"], "李乙丑", phone="13900001234", volunteer_number="NMG-2020-0007")
+    other = make_person(
+        district["150603002001"], "李乙丑", phone="13900001234", volunteer_number="NMG-2020-0007"
+    )
     assert set(names(OPERATOR, "1234")) == {"王甲子", "李乙丑"}
     assert names(OPERATOR, "+86 138-0000-1234") == ["王甲子"]
     assert names(OPERATOR, "13800001235") == []
@@ -67,7 +74,9 @@ def test_numbers_find_whom_they_belong_to(district: District) -> None:
     assert names(street, other.volunteer_number) == []
 
 
-@pytest.mark.parametrize("text", ["", "   ", "%", "_", "王甲子' OR 1=1 --", "\x00", "·", "王" * 10_000, "9" * 500, "zzzz", "<b>"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "%", "_", "王甲子' OR 1=1 --", "\x00", "·", "王" * 10_000, "9" * 500, "zzzz", "<b>"]
+)
 def test_what_is_nobody_finds_nobody_and_breaks_nothing(district: District, text: str) -> None:
     make_person(district["150603001001"], "王甲子", phone="13800001234")
     assert names(OPERATOR, text) == []
@@ -102,7 +111,10 @@ def test_within_a_place_and_with_several_grants(district: District) -> None:
     for code in ("150603001001", "150603002001", "150604001001"):
         make_person(district[code], f"王{district[code].name[:2]}")
     grants = tuple(
-        Grant(policy.COMMUNITY_WORKER if len(code) == 12 else policy.STREET_SUPERVISOR, place_path=district[code].path)
+        Grant(
+            policy.COMMUNITY_WORKER if len(code) == 12 else policy.STREET_SUPERVISOR,
+            place_path=district[code].path,
+        )
         for code in ("150603001001", "150604001")
     )
     actor = Actor("account", "测试", new_id(), new_id(), grants)
@@ -114,12 +126,21 @@ def test_within_a_place_and_with_several_grants(district: District) -> None:
 
 def test_an_organizations_manager_finds_its_people_wherever_they_live(district: District) -> None:
     team = make_organization(district["150603001"], "合成队", "VOLUNTEER_TEAM")
-    inside, outside = make_person(district["150604001001"], "王队员"), make_person(district["150603001001"], "王路人")
+    inside, outside = (
+        make_person(district["150604001001"], "王队员"),
+        make_person(district["150603001001"], "王路人"),
+    )
     past = make_person(district["150603001001"], "王前任")
     make_member(inside, team, "VOLUNTEER")
     ended = make_member(past, team, "STAFF")
     type(ended).objects.filter(pk=ended.pk).update(ended_on="2020-01-01", started_on="2019-01-01")
-    manager = Actor("account", "队长", new_id(), new_id(), (Grant(policy.ORGANIZATION_MANAGER, organization_path=team.path),))
+    manager = Actor(
+        "account",
+        "队长",
+        new_id(),
+        new_id(),
+        (Grant(policy.ORGANIZATION_MANAGER, organization_path=team.path),),
+    )
     assert names(manager, "wang") == ["王队员"]
     assert [key.person.name for key in queries.people_list(manager)] == ["王队员"]
     assert names(OPERATOR, "王", organization_path=team.path) == ["王队员"]
@@ -140,19 +161,36 @@ def test_a_long_organization_is_searched_by_name_first(district: District, monke
     for name in ("王甲子", "王乙丑", "李丙寅"):
         make_member(make_person(district["150603001001"], name), team, "VOLUNTEER")
     make_person(district["150603001001"], "王路人")
-    manager = Actor("account", "队长", new_id(), new_id(), (Grant(policy.ORGANIZATION_MANAGER, organization_path=team.path),))
+    manager = Actor(
+        "account",
+        "队长",
+        new_id(),
+        new_id(),
+        (Grant(policy.ORGANIZATION_MANAGER, organization_path=team.path),),
+    )
     assert set(names(manager, "王")) == {"王甲子", "王乙丑"}
 
 
 def test_lists_are_in_the_order_of_pinyin_and_each_person_stands_once(district: District) -> None:
     for name in ("解丙", "曾乙", "单雄", "阿甲", "王甲子"):
         make_person(district["150603001001"], name)
-    assert [key.person.name for key in queries.people_list(OPERATOR)] == ["阿甲", "单雄", "王甲子", "解丙", "曾乙"]
+    assert [key.person.name for key in queries.people_list(OPERATOR)] == [
+        "阿甲",
+        "单雄",
+        "王甲子",
+        "解丙",
+        "曾乙",
+    ]
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_a_search_costs_the_same_number_of_queries_however_many_it_finds(district: District, query_counter, count: int) -> None:
-    rows = [NewPerson(f"王甲{number}", district["150603001001"].pk, phones=(f"1380000{number:04d}",)) for number in range(count)]
+def test_a_search_costs_the_same_number_of_queries_however_many_it_finds(
+    district: District, query_counter, count: int
+) -> None:
+    rows = [
+        NewPerson(f"王甲{number}", district["150603001001"].pk, phones=(f"1380000{number:04d}",))
+        for number in range(count)
+    ]
     operations.create_people_bulk(by=OPERATOR, rows=rows)
     actor = acting(policy.STREET_SUPERVISOR, "/15/1506/150603/150603001/")
     with query_counter.at_most(5):
@@ -164,7 +202,11 @@ def test_a_search_costs_the_same_number_of_queries_however_many_it_finds(distric
 def test_keys_follow_people_who_change_their_name_or_move(district: District) -> None:
     person = make_person(district["150603001001"], "王甲子")
     person = operations.edit_person(
-        by=OPERATOR, person_id=person.pk, seen=operations.seen_token(person), name="李乙丑", place_id=district["150604001001"].pk
+        by=OPERATOR,
+        person_id=person.pk,
+        seen=operations.seen_token(person),
+        name="李乙丑",
+        place_id=district["150604001001"].pk,
     )
     assert names(OPERATOR, "王甲") == []
     assert names(OPERATOR, "wangjia") == []
@@ -175,7 +217,9 @@ def test_keys_follow_people_who_change_their_name_or_move(district: District) ->
 def test_keys_follow_places_that_move(district: District) -> None:
     person = make_person(district["150603001001"], "王甲子")
     places.move_place(by=OPERATOR, place_id=district["150603001"].pk, to_id=district["150604"].pk)
-    assert set(PersonKey.objects.filter(person=person).values_list("county", "street")) == {("150604", "150603001")}
+    assert set(PersonKey.objects.filter(person=person).values_list("county", "street")) == {
+        ("150604", "150603001")
+    }
     assert names(acting(policy.DISTRICT_ADMIN, "/15/1506/150604/"), "王甲") == ["王甲子"]
     assert names(acting(policy.DISTRICT_ADMIN, "/15/1506/150603/"), "王甲") == []
 
@@ -205,12 +249,17 @@ def test_likely_duplicates_are_shown_with_reasons_inside_ones_reach(district: Di
     street = acting(policy.STREET_SUPERVISOR, "/15/1506/150603/150603001/")
     assert [one.id for one in queries.possible_duplicates(street, first)] == [same.pk]
     new = NewPerson("王甲子", district["150603001001"].pk, phones=("13800001234",))
-    assert {one.id for one in queries.duplicates_of_new(street, new, district["150603001001"].path)} == {first.pk, same.pk}
+    assert {one.id for one in queries.duplicates_of_new(street, new, district["150603001001"].path)} == {
+        first.pk,
+        same.pk,
+    }
     operations.mark_distinct(by=OPERATOR, one_id=same.pk, other_id=first.pk)
     assert [one.id for one in queries.possible_duplicates(OPERATOR, first)] == [elsewhere.pk]
 
 
-def test_a_sweep_goes_through_everybody_in_stretches_and_finds_each_pair(district: District, query_counter) -> None:
+def test_a_sweep_goes_through_everybody_in_stretches_and_finds_each_pair(
+    district: District, query_counter
+) -> None:
     place = district["150603001001"]
     for number in range(12):
         make_person(place, f"王甲{'一二三四五六七八九十百千'[number]}")

@@ -1,6 +1,6 @@
 """Reads hostile files in a process of its own under a limit on memory, and prints what came of each as one JSON line.
 
-    python -m tests.exchange_corpus.drive MEGABYTES < list of paths
+python -m tests.exchange_corpus.drive MEGABYTES < list of paths
 """
 
 import json
@@ -31,7 +31,11 @@ def outcome(path: Path) -> dict[str, object]:
 
 def main() -> None:
     django.setup()  # for the sentences of the refusals
-    usage = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if Path("/proc/self/statm").exists() else 2**30
+    usage = (
+        int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        if Path("/proc/self/statm").exists()
+        else 2**30
+    )
     limit = usage + int(sys.argv[1]) * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -30,7 +30,9 @@ WORKBOOK_RELS = (
     '<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
     '<Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/></Relationships>'
 )
-SHEET_HEAD = '<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+SHEET_HEAD = (
+    '<?xml version="1.0"?><worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+)
 ONE_ROW = '<row r="1"><c r="A1" t="inlineStr"><is><t>姓名</t></is></c></row>'
 
 
@@ -45,7 +47,9 @@ class Hostile:
     rows: int | None = None
 
 
-def parts(sheet: str | bytes = f"{SHEET_HEAD}<sheetData>{ONE_ROW}</sheetData></worksheet>", **other: str | bytes) -> dict[str, str | bytes]:
+def parts(
+    sheet: str | bytes = f"{SHEET_HEAD}<sheetData>{ONE_ROW}</sheetData></worksheet>", **other: str | bytes
+) -> dict[str, str | bytes]:
     """Return the members of a small workbook, some of them replaced (`__` in a name stands for `/`)."""
     found: dict[str, str | bytes] = {
         "[Content_Types].xml": TYPES,
@@ -100,17 +104,47 @@ def lying_sizes() -> bytes:
     entries: list[tuple[bytes, int, bytes, int, int]] = []
     for info in zipfile.ZipFile(io.BytesIO(bytes(data))).infolist():
         name = info.filename.encode()
-        body = content if name == marker else zlib.compress(zipfile.ZipFile(io.BytesIO(bytes(data))).read(info), 9)[2:-4]
+        body = (
+            content
+            if name == marker
+            else zlib.compress(zipfile.ZipFile(io.BytesIO(bytes(data))).read(info), 9)[2:-4]
+        )
         size = 100 if name == marker else info.file_size
         crc = info.CRC
         entries.append((name, crc, body, size, out.tell()))
-        out.write(struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, 0, 8, 0, 0, crc, len(body), size, len(name), 0) + name + body)
+        out.write(
+            struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, 0, 8, 0, 0, crc, len(body), size, len(name), 0)
+            + name
+            + body
+        )
     start = out.tell()
     for name, crc, body, size, at in entries:
         out.write(
-            struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 20, 20, 0, 8, 0, 0, crc, len(body), size, len(name), 0, 0, 0, 0, 0, at) + name
+            struct.pack(
+                "<IHHHHHHIIIHHHHHII",
+                0x02014B50,
+                20,
+                20,
+                0,
+                8,
+                0,
+                0,
+                crc,
+                len(body),
+                size,
+                len(name),
+                0,
+                0,
+                0,
+                0,
+                0,
+                at,
+            )
+            + name
         )
-    out.write(struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, len(entries), len(entries), out.tell() - start, start, 0))
+    out.write(
+        struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, len(entries), len(entries), out.tell() - start, start, 0)
+    )
     return out.getvalue()
 
 
@@ -144,17 +178,29 @@ def twice_the_same_name() -> bytes:
 
 def billion_laughs() -> bytes:
     entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
-    strings = f'<?xml version="1.0"?><!DOCTYPE sst [<!ENTITY l0 "lol">{entities}]><sst><si><t>&l11;</t></si></sst>'
+    strings = (
+        f'<?xml version="1.0"?><!DOCTYPE sst [<!ENTITY l0 "lol">{entities}]><sst><si><t>&l11;</t></si></sst>'
+    )
     return packed(parts(xl__sharedStrings="", **{"xl/sharedStrings.xml": strings}))
 
 
 def outside_entity() -> bytes:
-    text = WORKBOOK.replace("<workbook", '<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/passwd">]><workbook').replace('name="S"', 'name="&x;"')
+    text = WORKBOOK.replace(
+        "<workbook", '<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/passwd">]><workbook'
+    ).replace('name="S"', 'name="&x;"')
     return packed(parts(**{"xl/workbook.xml": text}))
 
 
 def blown_up_entity() -> bytes:
-    sheet = '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "' + "a" * 50_000 + '">]>' + SHEET_HEAD[21:] + "<sheetData>" + ONE_ROW.replace("姓名", "&a;" * 50_000) + "</sheetData></worksheet>"
+    sheet = (
+        '<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "'
+        + "a" * 50_000
+        + '">]>'
+        + SHEET_HEAD[21:]
+        + "<sheetData>"
+        + ONE_ROW.replace("姓名", "&a;" * 50_000)
+        + "</sheetData></worksheet>"
+    )
     return packed(parts(sheet))
 
 
@@ -182,7 +228,10 @@ def formulas() -> bytes:
 
 def blank_rows(cell: str = "") -> bytes:
     pieces = (
-        "".join(f'<row r="{row}">{cell.format(row)}</row>' if cell else f'<row r="{row}"/>' for row in range(start, start + 4096)).encode()
+        "".join(
+            f'<row r="{row}">{cell.format(row)}</row>' if cell else f'<row r="{row}"/>'
+            for row in range(start, start + 4096)
+        ).encode()
         for start in range(2, 1_040_000, 4096)
     )
     head = f"{SHEET_HEAD}<sheetData>{ONE_ROW}".encode()
@@ -196,13 +245,19 @@ def blank_rows(cell: str = "") -> bytes:
 
 
 def far_cell() -> bytes:
-    return packed(parts(f'{SHEET_HEAD}<sheetData>{ONE_ROW}<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>'))
+    return packed(
+        parts(
+            f'{SHEET_HEAD}<sheetData>{ONE_ROW}<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>'
+        )
+    )
 
 
 def far_cell_in_disguise() -> bytes:
     """The same corner, spelled so that a search over the text does not see it."""
     cell = '<c t="n" note="/" r="&#88;FD1048576"><v>1</v></c>'
-    return packed(parts(f'{SHEET_HEAD}<sheetData>{ONE_ROW}<row r="1048576">{cell}</row></sheetData></worksheet>'))
+    return packed(
+        parts(f'{SHEET_HEAD}<sheetData>{ONE_ROW}<row r="1048576">{cell}</row></sheetData></worksheet>')
+    )
 
 
 def wide_sheet() -> bytes:
@@ -238,7 +293,9 @@ def wide_ods() -> bytes:
 
 def merges() -> bytes:
     ranges = "".join('<mergeCell ref="A1:XFD1048576"/>' for _ in range(50_000))
-    return packed(parts(f"{SHEET_HEAD}<sheetData>{ONE_ROW}</sheetData><mergeCells>{ranges}</mergeCells></worksheet>"))
+    return packed(
+        parts(f"{SHEET_HEAD}<sheetData>{ONE_ROW}</sheetData><mergeCells>{ranges}</mergeCells></worksheet>")
+    )
 
 
 def deep_xml() -> bytes:
@@ -251,11 +308,21 @@ def bad_string_index() -> bytes:
 
 
 def traversal() -> bytes:
-    return packed(parts(**{"xl/_rels/workbook.xml.rels": WORKBOOK_RELS.replace("worksheets/sheet1.xml", "../../../../etc/passwd")}))
+    return packed(
+        parts(
+            **{
+                "xl/_rels/workbook.xml.rels": WORKBOOK_RELS.replace(
+                    "worksheets/sheet1.xml", "../../../../etc/passwd"
+                )
+            }
+        )
+    )
 
 
 def utf16_xml() -> bytes:
-    sheet = f"{SHEET_HEAD}<sheetData>{ONE_ROW}</sheetData></worksheet>".replace('version="1.0"', 'version="1.0" encoding="UTF-16"')
+    sheet = f"{SHEET_HEAD}<sheetData>{ONE_ROW}</sheetData></worksheet>".replace(
+        'version="1.0"', 'version="1.0" encoding="UTF-16"'
+    )
     return packed(parts(sheet.encode("utf-16")))
 
 
@@ -273,7 +340,11 @@ def flipped() -> bytes:
 
 def compound(*names: str) -> bytes:
     """The beginning of a compound file with these stream names in its directory."""
-    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 1024 + b"".join(name.encode("utf-16-le") + b"\x00" * 64 for name in names)
+    return (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+        + b"\x00" * 1024
+        + b"".join(name.encode("utf-16-le") + b"\x00" * 64 for name in names)
+    )
 
 
 def encrypted_zip() -> bytes:
@@ -297,44 +368,146 @@ _MAKERS: tuple[tuple[str, str, Callable[[], bytes], str | tuple[str, ...], int |
     ("quadratic entity", "quadratic.xlsx", blown_up_entity, "file.xml_entities", None),
     ("links to other files", "links.xlsx", external_link, "", 3),
     ("formulas that call out", "formulas.xlsx", formulas, "", 2),
-    ("macros renamed", "macros.xlsx", lambda: packed(parts(**{"xl/vbaProject.bin": b"\xd0\xcf\x11\xe0"})), "file.macros", None),
-    ("binary workbook", "binary.xlsx", lambda: packed({"[Content_Types].xml": TYPES, "xl/workbook.bin": b"\x83\x01"}), "file.xlsb", None),
+    (
+        "macros renamed",
+        "macros.xlsx",
+        lambda: packed(parts(**{"xl/vbaProject.bin": b"\xd0\xcf\x11\xe0"})),
+        "file.macros",
+        None,
+    ),
+    (
+        "binary workbook",
+        "binary.xlsx",
+        lambda: packed({"[Content_Types].xml": TYPES, "xl/workbook.bin": b"\x83\x01"}),
+        "file.xlsb",
+        None,
+    ),
     ("a million blank rows", "blank.xlsx", blank_rows, "", 1),
     ("a million blank formatted cells", "formatted.xlsx", lambda: blank_rows('<c r="A{0}" s="0"/>'), "", 1),
-    ("one cell in the farthest corner", "corner.xlsx", far_cell, ("file.too_many_columns", "file.too_spread"), None),
-    ("the farthest corner in disguise", "disguise.xlsx", far_cell_in_disguise, ("file.too_heavy", "file.damaged"), None),
+    (
+        "one cell in the farthest corner",
+        "corner.xlsx",
+        far_cell,
+        ("file.too_many_columns", "file.too_spread"),
+        None,
+    ),
+    (
+        "the farthest corner in disguise",
+        "disguise.xlsx",
+        far_cell_in_disguise,
+        ("file.too_heavy", "file.damaged"),
+        None,
+    ),
     ("16,384 columns", "wide.xlsx", wide_sheet, "file.too_many_columns", None),
-    ("a million empty columns as text", "wide.csv", lambda: b"a" + b"," * 1_000_000 + b"b\n", ("file.too_many_columns", "file.line_too_long"), None),
-    ("ods that repeats itself", "repeat.ods", repeated_ods, ("file.too_heavy", "file.too_many_rows", "file.damaged"), None),
+    (
+        "a million empty columns as text",
+        "wide.csv",
+        lambda: b"a" + b"," * 1_000_000 + b"b\n",
+        ("file.too_many_columns", "file.line_too_long"),
+        None,
+    ),
+    (
+        "ods that repeats itself",
+        "repeat.ods",
+        repeated_ods,
+        ("file.too_heavy", "file.too_many_rows", "file.damaged"),
+        None,
+    ),
     ("ods of a million columns", "wide.ods", wide_ods, "file.too_many_columns", None),
     ("fifty thousand overlapping merges", "merges.xlsx", merges, "", 1),
     ("XML 300,000 deep", "deep.xlsx", deep_xml, "file.bomb", None),
-    ("shared strings that are not there", "index.xlsx", bad_string_index, ("", "file.damaged", "file.too_heavy"), None),
+    (
+        "shared strings that are not there",
+        "index.xlsx",
+        bad_string_index,
+        ("", "file.damaged", "file.too_heavy"),
+        None,
+    ),
     ("a sheet outside the archive", "traversal.xlsx", traversal, ("", "file.damaged"), None),
     ("XML in UTF-16", "utf16.xlsx", utf16_xml, "file.damaged", None),
     ("cut in half", "half.xlsx", truncated, "file.damaged", None),
     ("flipped bytes", "flipped.xlsx", flipped, "file.damaged", None),
-    ("password, new kind", "secret.xlsx", lambda: compound("EncryptionInfo", "EncryptedPackage"), "file.encrypted", None),
+    (
+        "password, new kind",
+        "secret.xlsx",
+        lambda: compound("EncryptionInfo", "EncryptedPackage"),
+        "file.encrypted",
+        None,
+    ),
     ("password on the archive", "locked.xlsx", encrypted_zip, "file.encrypted", None),
-    ("Word document", "letter.xlsx", lambda: packed({"[Content_Types].xml": TYPES, "word/document.xml": "<w/>"}), "file.not_a_table", None),
+    (
+        "Word document",
+        "letter.xlsx",
+        lambda: packed({"[Content_Types].xml": TYPES, "word/document.xml": "<w/>"}),
+        "file.not_a_table",
+        None,
+    ),
     ("old Word document", "letter.xls", lambda: compound("WordDocument"), "file.not_a_table", None),
-    ("old workbook with macros", "macros.xls", lambda: compound("Workbook", "_VBA_PROJECT"), "file.macros", None),
+    (
+        "old workbook with macros",
+        "macros.xls",
+        lambda: compound("Workbook", "_VBA_PROJECT"),
+        "file.macros",
+        None,
+    ),
     ("old workbook that is none", "none.xls", lambda: compound("Workbook"), "file.damaged", None),
     ("program", "list.xlsx", lambda: b"MZ\x90\x00" + b"\x00" * 500, "file.not_a_table", None),
     ("PDF", "list.xlsx", lambda: b"%PDF-1.7\n" + b"x" * 500, "file.not_a_table", None),
     ("picture", "list.csv", lambda: b"\x89PNG\r\n\x1a\n" + b"\x00" * 500, "file.not_a_table", None),
     ("gzip", "list.csv", lambda: gzip.compress(b"name\n" * 500), "file.not_a_table", None),
-    ("web page", "list.xls", lambda: "<html><table><tr><td>姓名</td></tr></table></html>".encode(), "file.web_page", None),
-    ("XML table of 2003", "list.xls", lambda: b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>', "file.xml", None),
+    (
+        "web page",
+        "list.xls",
+        lambda: "<html><table><tr><td>姓名</td></tr></table></html>".encode(),
+        "file.web_page",
+        None,
+    ),
+    (
+        "XML table of 2003",
+        "list.xls",
+        lambda: b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
+        "file.xml",
+        None,
+    ),
     ("text called xlsx", "list.xlsx", lambda: "姓名,电话\n".encode(), "file.wrong_type", None),
     ("nothing", "list.csv", lambda: b"", "file.empty", None),
     ("blanks", "list.csv", lambda: b" \r\n\t\r\n", "file.empty", None),
-    ("a quote that never ends", "quote.csv", lambda: '姓名,备注\n"合成甲,x\n'.encode() + b"y,z\n" * 100_000, "file.open_quote", None),
+    (
+        "a quote that never ends",
+        "quote.csv",
+        lambda: '姓名,备注\n"合成甲,x\n'.encode() + b"y,z\n" * 100_000,
+        "file.open_quote",
+        None,
+    ),
     ("one line of 40 MB", "line.csv", lambda: b"a" * 40 * 2**20, "file.line_too_long", None),
-    ("binary called csv", "data.csv", lambda: b"name,phone\n" + bytes(range(256)) * 50, ("file.binary", "file.bad_encoding"), None),
-    ("a million blank lines", "blank.csv", lambda: "姓名\n".encode() + b"\n" * 1_000_000 + "合成甲\n".encode(), "", 2),
-    ("a cell of a million characters", "cell.csv", lambda: "姓名\n".encode() + b"a" * 1_000_000 + b"\n", ("file.open_quote", "file.line_too_long"), None),
-    ("UTF-16 cut in the middle", "cut.csv", lambda: "姓名,电话\n合成甲".encode("utf-16")[:-1], "file.bad_encoding", None),
+    (
+        "binary called csv",
+        "data.csv",
+        lambda: b"name,phone\n" + bytes(range(256)) * 50,
+        ("file.binary", "file.bad_encoding"),
+        None,
+    ),
+    (
+        "a million blank lines",
+        "blank.csv",
+        lambda: "姓名\n".encode() + b"\n" * 1_000_000 + "合成甲\n".encode(),
+        "",
+        2,
+    ),
+    (
+        "a cell of a million characters",
+        "cell.csv",
+        lambda: "姓名\n".encode() + b"a" * 1_000_000 + b"\n",
+        ("file.open_quote", "file.line_too_long"),
+        None,
+    ),
+    (
+        "UTF-16 cut in the middle",
+        "cut.csv",
+        lambda: "姓名,电话\n合成甲".encode("utf-16")[:-1],
+        "file.bad_encoding",
+        None,
+    ),
     ("too large", "large.csv", lambda: b"a,b\n" * (17 * 2**20), "file.too_big", None),
 )
 

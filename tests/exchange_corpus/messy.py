@@ -65,10 +65,24 @@ def sheet(seed: int) -> Messy:
 
 
 def _person(chance: random.Random, number: int) -> _Person:
-    name = chance.choice(FAMILY) + chance.choice(GIVEN) + chance.choice(("甲", "乙", "丙", "丁")) + chr(0x4E00 + number * 7)
+    name = (
+        chance.choice(FAMILY)
+        + chance.choice(GIVEN)
+        + chance.choice(("甲", "乙", "丙", "丁"))
+        + chr(0x4E00 + number * 7)
+    )
     birth = date(1935, 1, 1) + timedelta(days=chance.randrange(24_000)) if chance.random() < 0.8 else None
-    phones = tuple(f"13{chance.randrange(10**8):08d}{number % 10}" for _ in range(chance.choice((0, 1, 1, 1, 2))))
-    return _Person(name, chance.choice(COMMUNITIES), chance.choice(("MALE", "FEMALE")), birth, phones, chance.choice(("", f"示范路{number}号")))
+    phones = tuple(
+        f"13{chance.randrange(10**8):08d}{number % 10}" for _ in range(chance.choice((0, 1, 1, 1, 2)))
+    )
+    return _Person(
+        name,
+        chance.choice(COMMUNITIES),
+        chance.choice(("MALE", "FEMALE")),
+        birth,
+        phones,
+        chance.choice(("", f"示范路{number}号")),
+    )
 
 
 # --- how a value is written -------------------------------------------------------------------------------------------
@@ -86,7 +100,12 @@ def written_date(chance: random.Random, day: date, *, text: bool) -> Any:
     if day.year >= 1930 and int(f"{day:%y}") > 30:
         ways.append(f"{day:%y}/{day.month}/{day.day}")
     if not text:
-        ways += [day, datetime(day.year, day.month, day.day), float((day - date(1899, 12, 30)).days), int(f"{day:%Y%m%d}")]
+        ways += [
+            day,
+            datetime(day.year, day.month, day.day),
+            float((day - date(1899, 12, 30)).days),
+            int(f"{day:%Y%m%d}"),
+        ]
     return chance.choice(ways)
 
 
@@ -115,7 +134,9 @@ def written_name(chance: random.Random, name: str) -> str:
 
 
 def written_sex(chance: random.Random, sex: str) -> str:
-    return chance.choice(("男", "男性", "M", "male", "Ｍ", "1") if sex == "MALE" else ("女", "女性", "F", "female", "Ｆ", "2"))
+    return chance.choice(
+        ("男", "男性", "M", "male", "Ｍ", "1") if sex == "MALE" else ("女", "女性", "F", "female", "Ｆ", "2")
+    )
 
 
 _FAULTS = (
@@ -135,7 +156,9 @@ _FAULTS = (
 # --- a sheet ----------------------------------------------------------------------------------------------------------
 
 
-def _table(chance: random.Random, people: list[_Person], features: list[str], *, text: bool) -> tuple[list[list[Any]], list[tuple[int, Expected]]]:
+def _table(
+    chance: random.Random, people: list[_Person], features: list[str], *, text: bool
+) -> tuple[list[list[Any]], list[tuple[int, Expected]]]:
     """Return header and rows as cells, and what each of the rows must come to."""
     columns = ["name", "place", *chance.sample(["sex", "birth", "phone", "address"], chance.randint(1, 4))]
     extra = chance.random() < 0.5
@@ -150,9 +173,13 @@ def _table(chance: random.Random, people: list[_Person], features: list[str], *,
     for number, person in enumerate(people, start=1):
         cells: dict[str, Any] = {
             "name": written_name(chance, person.name),
-            "place": chance.choice((person.place, f"东街街道{person.place}", f"东街街道/{person.place}", f" {person.place} ")),
+            "place": chance.choice(
+                (person.place, f"东街街道{person.place}", f"东街街道/{person.place}", f" {person.place} ")
+            ),
             "sex": written_sex(chance, person.sex),
-            "birth": written_date(chance, person.birth, text=text) if person.birth else chance.choice(("", None, "不详")),
+            "birth": written_date(chance, person.birth, text=text)
+            if person.birth
+            else chance.choice(("", None, "不详")),
             "phone": written_phones(chance, person.phones, text=text),
             "address": person.address,
         }
@@ -191,7 +218,18 @@ def _table(chance: random.Random, people: list[_Person], features: list[str], *,
         features.append("sum")
     if chance.random() < 0.5:
         rows.append([])
-        rows.append([chance.choice(("备注：以上名单由社区核实", "填表人：示例甲　　审核人：示例乙", "注：标*的为必填项", "说明：本表每月更新一次"))])
+        rows.append(
+            [
+                chance.choice(
+                    (
+                        "备注：以上名单由社区核实",
+                        "填表人：示例甲　　审核人：示例乙",
+                        "注：标*的为必填项",
+                        "说明：本表每月更新一次",
+                    )
+                )
+            ]
+        )
         features.append("note at the foot")
     return rows, expected
 
@@ -216,7 +254,13 @@ def _workbook(chance: random.Random, people: list[_Person]) -> Messy:
         top = 0
         width = max(len(rows[0]), 2)
         for _ in range(chance.choice((0, 1, 2))):
-            sheet_.merge_range(top, 0, top, width - 1, chance.choice(("某街道居民花名册（演练）", "2024年度志愿者登记表", "单位：示例社区")))
+            sheet_.merge_range(
+                top,
+                0,
+                top,
+                width - 1,
+                chance.choice(("某街道居民花名册（演练）", "2024年度志愿者登记表", "单位：示例社区")),
+            )
             features.append("merged title")
             top += 1
         if chance.random() < 0.2:

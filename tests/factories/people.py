@@ -18,10 +18,18 @@ def make_person(place: Place, name: str = "测甲子", *, phone: str = "", **val
     return create_person(by=OPERATOR, values=NewPerson(name=name, place_id=place.pk, **values))
 
 
-def make_minor(place: Place, name: str = "测童", *, birth_on: date, guardian: Person, **values: Any) -> Person:
+def make_minor(
+    place: Place, name: str = "测童", *, birth_on: date, guardian: Person, **values: Any
+) -> Person:
     """Put a child on record with a guardian who consented on paper."""
     return make_person(
-        place, name, birth_on=birth_on, guardian_id=guardian.pk, guardian_relation="母亲", consent_means="PAPER", **values
+        place,
+        name,
+        birth_on=birth_on,
+        guardian_id=guardian.pk,
+        guardian_relation="母亲",
+        consent_means="PAPER",
+        **values,
     )
 
 

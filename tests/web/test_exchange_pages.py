@@ -33,7 +33,9 @@ def desk(client: Client, district: District) -> Client:
     return client
 
 
-def upload(client: Client, content: bytes, name: str = "名单.xlsx", kind: str = "people", **fields: str) -> Any:
+def upload(
+    client: Client, content: bytes, name: str = "名单.xlsx", kind: str = "people", **fields: str
+) -> Any:
     return client.post(
         reverse(f"exchange:import_{kind}"), {"file": SimpleUploadedFile(name, content), "place": "", **fields}
     )
@@ -76,7 +78,7 @@ def test_nothing_typed_wrong_is_lost_and_no_file_leaves_a_trace(desk: Client) ->
     for content, name in ((b"%PDF-1.7", "x.xlsx"), (b"", "x.csv"), (book(["随便"], ["x"]), "x.xlsx")):
         answer = upload(desk, content, name)
         assert answer.status_code == 422, name
-        assert "role=\"alert\"" in answer.content.decode() or "error" in answer.content.decode()
+        assert 'role="alert"' in answer.content.decode() or "error" in answer.content.decode()
     assert not ImportRun.objects.exists()
     answer = desk.post(reverse("exchange:import_people"), {"place": "没有这个地方"})
     assert answer.status_code == 422
@@ -94,7 +96,10 @@ def test_columns_are_corrected_by_hand_and_remembered(desk: Client) -> None:
     assert desk.post(url, {"column_0": "name", "column_1": "name", "place": ""}).status_code == 422
     answer = desk.post(url, {"column_0": "name", "column_1": "phone", "place": "槐花社区"})
     assert answer.status_code == 302, answer.content.decode()
-    assert set(ColumnChoice.objects.values_list("heading", "column")) == {("市民", "name"), ("联络号", "phone")}
+    assert set(ColumnChoice.objects.values_list("heading", "column")) == {
+        ("市民", "name"),
+        ("联络号", "phone"),
+    }
     run.refresh_from_db()
     assert (run.status, run.created_count, run.fault_count) == ("CHECKED", 1, 0)
     upload(desk, book(["联络号", "市民"], ["13800138001", "合成乙"]))
@@ -103,7 +108,14 @@ def test_columns_are_corrected_by_hand_and_remembered(desk: Client) -> None:
 
 
 def test_faulty_rows_are_told_in_words_and_downloaded(desk: Client) -> None:
-    upload(desk, book(HEAD, ["合成甲", "女", "1956-02-30", "13800138000", "槐花社区"], ["合成乙", "女", None, None, "松岭社区"]))
+    upload(
+        desk,
+        book(
+            HEAD,
+            ["合成甲", "女", "1956-02-30", "13800138000", "槐花社区"],
+            ["合成乙", "女", None, None, "松岭社区"],
+        ),
+    )
     run = ImportRun.objects.get()
     page = desk.post(reverse("exchange:columns", args=[run.pk]), choices(run), follow=True).content.decode()
     assert "没有“1956-02-30”这一天" in page
@@ -113,7 +125,11 @@ def test_faulty_rows_are_told_in_words_and_downloaded(desk: Client) -> None:
     assert not Person.objects.filter(name="合成甲").exists()
     sheet = desk.get(reverse("exchange:faults", args=[run.pk]))
     assert sheet["Content-Disposition"].startswith("attachment")
-    rows = list(CalamineWorkbook.from_filelike(io.BytesIO(b"".join(sheet.streaming_content))).get_sheet_by_index(0).iter_rows())
+    rows = list(
+        CalamineWorkbook.from_filelike(io.BytesIO(b"".join(sheet.streaming_content)))
+        .get_sheet_by_index(0)
+        .iter_rows()
+    )
     assert [row[0] for row in rows] == ["姓名", "合成甲", "合成乙"]
     for wanted in ("", "FAULT", "CREATE", "NOTED", "nonsense"):
         assert desk.get(reverse("exchange:import", args=[run.pk]), {"show": wanted}).status_code == 200
@@ -159,8 +175,15 @@ def test_who_may_not_import_is_turned_away_and_sees_no_foreign_run(desk: Client,
     other = Client()
     account, _actor = make_account(role=policy.STREET_SUPERVISOR, place=district["150604001"])
     sign_in(other, account)
-    assert [other.get(reverse(f"exchange:{name}", args=[run.pk])).status_code for name in pages] == [404, 404, 404]
-    assert [other.post(reverse(f"exchange:{name}", args=[run.pk])).status_code for name in ("check", "do", "undo", "discard")] == [404] * 4
+    assert [other.get(reverse(f"exchange:{name}", args=[run.pk])).status_code for name in pages] == [
+        404,
+        404,
+        404,
+    ]
+    assert [
+        other.post(reverse(f"exchange:{name}", args=[run.pk])).status_code
+        for name in ("check", "do", "undo", "discard")
+    ] == [404] * 4
     viewer = Client()
     account, _actor = make_account(role=policy.DISTRICT_VIEWER, place=district["150603"])
     sign_in(viewer, account)

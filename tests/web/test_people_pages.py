@@ -49,10 +49,18 @@ def new_form(**values: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("count", [1, 60])
-def test_list_and_search_cost_the_same_however_many_people_there_are(district, desk, query_counter, count: int) -> None:
+def test_list_and_search_cost_the_same_however_many_people_there_are(
+    district, desk, query_counter, count: int
+) -> None:
     team = make_organization(district["150603001"])
     rows = [
-        NewPerson(f"王甲{number}", district["150603001001"].pk, phones=(f"1380000{number:04d}",), organization_id=team.pk, capacity="VOLUNTEER")
+        NewPerson(
+            f"王甲{number}",
+            district["150603001001"].pk,
+            phones=(f"1380000{number:04d}",),
+            organization_id=team.pk,
+            capacity="VOLUNTEER",
+        )
         for number in range(count)
     ]
     operations.create_people_bulk(by=OPERATOR, rows=rows)
@@ -105,7 +113,16 @@ def test_a_persons_page_shows_all_masked_at_few_queries(district, desk, query_co
     with query_counter.at_most(AT_MOST):
         response = desk.get(url("detail", person.pk))
     page = text(response)
-    for shown in ("王甲子", "138****1234", "合成车管所", "测青", "联系我", "可能是同一个人", "电话相同", "&lt;script&gt;"):
+    for shown in (
+        "王甲子",
+        "138****1234",
+        "合成车管所",
+        "测青",
+        "联系我",
+        "可能是同一个人",
+        "电话相同",
+        "&lt;script&gt;",
+    ):
         assert shown in page, shown
     for hidden in ("13800001234", identity(serial=2), "<script>alert"):
         assert hidden not in page, hidden
@@ -127,7 +144,18 @@ def test_ids_of_another_district_are_not_found(district, desk) -> None:
     tie = make_guardian(child, foreign)
     consent = operations.give_consent(by=OPERATOR, person_id=foreign.pk, purpose="CONTACT", means="PAPER")
     for person_id in (foreign.pk, uuid4()):
-        for name in ("detail", "edit", "contact_new", "membership_new", "qualification_new", "consents", "guardian_new", "merge", "copy", "erase"):
+        for name in (
+            "detail",
+            "edit",
+            "contact_new",
+            "membership_new",
+            "qualification_new",
+            "consents",
+            "guardian_new",
+            "merge",
+            "copy",
+            "erase",
+        ):
             assert desk.get(url(name, person_id)).status_code == 404, name
         for name in ("reveal", "number", "distinct", "copy"):
             assert desk.post(url(name, person_id), {"other": str(foreign.pk)}).status_code == 404, name
@@ -178,7 +206,9 @@ def test_a_new_person_needs_a_name_and_a_place(district, desk) -> None:
         ({"place": "没有这个地方"}, "没有找到"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_beside_its_field_and_nothing_typed_is_lost(district, desk, values, message: str) -> None:
+def test_what_is_wrong_is_said_beside_its_field_and_nothing_typed_is_lost(
+    district, desk, values, message: str
+) -> None:
     before = Person.objects.count()
     response = desk.post(url("new"), new_form(note="打了很久的备注", **values))
     assert response.status_code == 422
@@ -207,7 +237,12 @@ def test_likely_duplicates_are_shown_before_anything_is_stored(district, desk) -
 
 
 def test_a_child_is_put_on_record_with_guardian_and_consent(district, desk) -> None:
-    guardian = {"guardian_name": "测母", "guardian_phone": "13900005678", "guardian_relation": "母亲", "consent_means": "PAPER"}
+    guardian = {
+        "guardian_name": "测母",
+        "guardian_phone": "13900005678",
+        "guardian_relation": "母亲",
+        "consent_means": "PAPER",
+    }
     assert desk.post(url("new"), new_form(name="测童", birth_on="2020-01-01", **guardian)).status_code == 302
     child = Person.objects.get(name="测童")
     assert Guardianship.objects.get(ward=child).guardian.name == "测母"
@@ -226,7 +261,10 @@ def test_two_who_edit_at_once_do_not_overwrite_each_other(district, desk) -> Non
     person = make_person(district["150603001001"], "王甲子", address="东街1号")
     page = text(desk.get(url("edit", person.pk)))
     assert "东街1号" in page
-    assert desk.post(url("edit", person.pk), edit_form(page, name="王甲丑", address="东街2号")).status_code == 302
+    assert (
+        desk.post(url("edit", person.pk), edit_form(page, name="王甲丑", address="东街2号")).status_code
+        == 302
+    )
     late = desk.post(url("edit", person.pk), edit_form(page, name="王甲寅", address="东街1号"))
     assert late.status_code == 422
     assert "有人先改了" in text(late)
@@ -261,7 +299,12 @@ def test_every_small_task_works_by_plain_forms(district, desk) -> None:
     skill = Skill.objects.create(code="driving", name="驾驶", name_en="Driving")
 
     assert desk.post(url("contact_new", person.pk), {"kind": "PHONE", "value": "no"}).status_code == 422
-    assert desk.post(url("contact_new", person.pk), {"kind": "PHONE", "value": "13900005678", "primary": "on"}).status_code == 302
+    assert (
+        desk.post(
+            url("contact_new", person.pk), {"kind": "PHONE", "value": "13900005678", "primary": "on"}
+        ).status_code
+        == 302
+    )
     second = ContactPoint.objects.get(is_primary=True)
     assert second.value == "13900005678"
     first = ContactPoint.objects.exclude(pk=second.pk).get()
@@ -269,19 +312,44 @@ def test_every_small_task_works_by_plain_forms(district, desk) -> None:
     assert desk.post(url("contact_remove", person.pk, second.pk)).status_code == 302
     assert list(ContactPoint.objects.values_list("pk", "is_primary")) == [(first.pk, True)]
 
-    assert desk.post(url("membership_new", person.pk), {"organization": "合成测试社", "capacity": "VOLUNTEER"}).status_code == 302
+    assert (
+        desk.post(
+            url("membership_new", person.pk), {"organization": "合成测试社", "capacity": "VOLUNTEER"}
+        ).status_code
+        == 302
+    )
     assert Membership.objects.get(person=person).organization == team
-    assert desk.post(url("membership_new", person.pk), {"organization": "合成测试社", "capacity": "VOLUNTEER"}).status_code == 422
+    assert (
+        desk.post(
+            url("membership_new", person.pk), {"organization": "合成测试社", "capacity": "VOLUNTEER"}
+        ).status_code
+        == 422
+    )
 
-    assert desk.post(url("qualification_new", person.pk), {"skill": str(skill.pk), "issuer": "合成车管所"}).status_code == 302
+    assert (
+        desk.post(
+            url("qualification_new", person.pk), {"skill": str(skill.pk), "issuer": "合成车管所"}
+        ).status_code
+        == 302
+    )
     assert desk.post(url("qualification_remove", person.qualifications.get().pk)).status_code == 302
     assert not person.qualifications.exists()
     assert desk.post(url("number", person.pk)).status_code == 302
 
     find = url("guardian_new", person.pk) + "?q=测母"
     assert "测母" in text(desk.get(find))
-    assert desk.post(find, {"guardian": str(mother.pk), "relation": "母亲", "started_on": "2020-01-01"}).status_code == 302
-    assert desk.post(url("consents", person.pk), {"purpose": "CONTACT", "means": "PAPER", "given_by": str(mother.pk)}).status_code == 302
+    assert (
+        desk.post(
+            find, {"guardian": str(mother.pk), "relation": "母亲", "started_on": "2020-01-01"}
+        ).status_code
+        == 302
+    )
+    assert (
+        desk.post(
+            url("consents", person.pk), {"purpose": "CONTACT", "means": "PAPER", "given_by": str(mother.pk)}
+        ).status_code
+        == 302
+    )
     consent = Consent.objects.get(person=person)
     assert consent.given_by == mother
     assert desk.post(url("consent_withdraw", consent.pk)).status_code == 302
@@ -301,7 +369,9 @@ def test_two_records_are_compared_merged_and_parted_again(district, desk, query_
     assert "王甲紫" in text(desk.get(url("merge", kept.pk)))
     assert "王甲紫" in text(desk.get(url("merge", kept.pk), {"q": "wangjia"}))
     side_by_side = f"{url('merge', kept.pk)}?with={gone.pk}"
-    with query_counter.at_most(40):  # one for each table that points at people: it grows with rooms, not with rows
+    with query_counter.at_most(
+        40
+    ):  # one for each table that points at people: it grows with rooms, not with rows
         page = text(desk.get(side_by_side))
     assert "东街1号" in page
     assert "联系方式 1" in page

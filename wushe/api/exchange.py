@@ -103,7 +103,13 @@ def list_imports(request: ApiRequest, offset: Query[int] = 0) -> dict[str, Any]:
     start = max(offset, 0)
     found = list(runs.find_runs(request.actor)[start : start + 101])
     rows = [
-        {"run": run.pk, "kind": run.kind, "file": run.file_name, "status": run.status, "created_at": run.created_at}
+        {
+            "run": run.pk,
+            "kind": run.kind,
+            "file": run.file_name,
+            "status": run.status,
+            "created_at": run.created_at,
+        }
         for run in found[:100]
     ]
     return {"rows": rows, "more": len(found) > 100}
@@ -117,7 +123,11 @@ def bring(request: ApiRequest, data: Form[ImportIn], file: File[UploadedFile]) -
         raise sheets.FileRefused(sheets.too_big(files.size_limit()), code="file.too_big")
     place = places.place_by_code(request.actor, data.place) if data.place else None
     run = runs.open_import(
-        by=request.actor, kind=data.kind, file_name=file.name or "file", content=file.read(), default_place=place
+        by=request.actor,
+        kind=data.kind,
+        file_name=file.name or "file",
+        content=file.read(),
+        default_place=place,
     )
     run = runs.check(by=request.actor, run=run)
     if not data.dry_run and not run.fault_count:
@@ -127,7 +137,9 @@ def bring(request: ApiRequest, data: Form[ImportIn], file: File[UploadedFile]) -
 
 @router.get("/imports/{import_id}", response=ImportReport)
 @declares("view", "import")
-def show_import(request: ApiRequest, import_id: UUID, action: Query[str] = "", offset: Query[int] = 0) -> dict[str, Any]:
+def show_import(
+    request: ApiRequest, import_id: UUID, action: Query[str] = "", offset: Query[int] = 0
+) -> dict[str, Any]:
     """One import with 500 rows of its report."""
     return _report(request, runs.find_run(request.actor, import_id), action, offset)
 
@@ -156,7 +168,9 @@ def discard(request: ApiRequest, import_id: UUID) -> Status:
 
 @router.get("/exports")
 @declares("view", "desk")
-def export(request: ApiRequest, kind: Query[Kind], format: Query[Literal["csv", "xlsx"]] = "csv") -> HttpResponseBase:
+def export(
+    request: ApiRequest, kind: Query[Kind], format: Query[Literal["csv", "xlsx"]] = "csv"
+) -> HttpResponseBase:
     """Everything of a kind that the caller may take out, in the columns an import takes back."""
     file = writing.scratch()
     writing.export(by=request.actor, kind=kind, to=file, format=format)

@@ -88,7 +88,11 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "wushe.web.context.shell",
             ],
-            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "wushe.web.templatetags.wushe"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "wushe.web.templatetags.wushe",
+            ],
         },
     }
 ]
@@ -111,7 +115,9 @@ if _default["ENGINE"].endswith("sqlite3"):
         ),
     }
 else:
-    _default["CONN_MAX_AGE"] = 0  # the pool keeps connections open; Django must hand them back after each request
+    _default["CONN_MAX_AGE"] = (
+        0  # the pool keeps connections open; Django must hand them back after each request
+    )
     _default["OPTIONS"] = {
         **_default.get("OPTIONS", {}),
         "pool": {"min_size": 0, "max_size": int(os.environ.get("WUSHE_POOL", "8")), "timeout": 10},

@@ -68,7 +68,24 @@ class Kind:
 # --- headings ---------------------------------------------------------------------------------------------------------
 
 IGNORED: Final = frozenset(
-    {"序号", "编号(序号)", "no", "no.", "#", "行号", "id", "备用", "签名", "签字", "照片", "年龄", "age", "index", "填表日期", "登记日期"}
+    {
+        "序号",
+        "编号(序号)",
+        "no",
+        "no.",
+        "#",
+        "行号",
+        "id",
+        "备用",
+        "签名",
+        "签字",
+        "照片",
+        "年龄",
+        "age",
+        "index",
+        "填表日期",
+        "登记日期",
+    }
 )
 _BRACKETS = re.compile(r"[（(\[【〔][^）)\]】〕]*[）)\]】〕]")
 _NOISE = re.compile(r"[\s\u3000*＊:：?？!！.。、,，\"'“”‘’_\-—–/\\|·]+")
@@ -150,7 +167,9 @@ class Header:
         return {heading.column: heading.position for heading in self.headings if heading.column}
 
 
-def find_header(kind: Kind, rows: Sequence[Row], remembered: Mapping[str, str] | None = None) -> Header | None:
+def find_header(
+    kind: Kind, rows: Sequence[Row], remembered: Mapping[str, str] | None = None
+) -> Header | None:
     """Return the header among the first rows of a sheet, or None when there is none that names a required column.
 
     `remembered` maps folded headings to column codes ("" for a column to be left out) as someone decided earlier.
@@ -182,7 +201,11 @@ def find_header(kind: Kind, rows: Sequence[Row], remembered: Mapping[str, str] |
     keys = frozenset(key for text in texts for key in _keys(text[-1]))
     samples = list(rows[index + height :])[:5]
     for heading in headings:
-        heading.samples = [values.shown(row.cells[heading.position], 24) for row in samples if heading.position < len(row.cells)]
+        heading.samples = [
+            values.shown(row.cells[heading.position], 24)
+            for row in samples
+            if heading.position < len(row.cells)
+        ]
     return Header(candidates[index + height - 1].number, headings, keys)
 
 
@@ -196,7 +219,11 @@ def guess_header(rows: Sequence[Row]) -> Header | None:
     samples = [row for row in rows if row.number > best.number][:5]
     headings = [Heading(position, text[0]) for position, text in enumerate(texts) if text[0]]
     for heading in headings:
-        heading.samples = [values.shown(row.cells[heading.position], 24) for row in samples if heading.position < len(row.cells)]
+        heading.samples = [
+            values.shown(row.cells[heading.position], 24)
+            for row in samples
+            if heading.position < len(row.cells)
+        ]
     return Header(best.number, headings) if len(headings) > 1 else None
 
 
@@ -221,7 +248,11 @@ def _header_texts(rows: Sequence[Row]) -> list[list[str]]:
         column = []
         for level, row in enumerate(rows):
             cell = row.cells[position] if position < len(row.cells) else None
-            text = values.shown(cell, 60) if isinstance(cell, str) else ("" if cell is None else values.shown(cell, 20))
+            text = (
+                values.shown(cell, 60)
+                if isinstance(cell, str)
+                else ("" if cell is None else values.shown(cell, 20))
+            )
             if len(rows) == 2 and level == 0:
                 # Merged cells arrive filled; where the merge was not kept, the last heading to the left spreads.
                 upper = text or upper
@@ -233,7 +264,9 @@ def _header_texts(rows: Sequence[Row]) -> list[list[str]]:
 
 def _is_heading_row(row: Row, names: Mapping[str, str], known: Mapping[str, str]) -> bool:
     texts = [cell for cell in row.cells if isinstance(cell, str) and cell.strip()]
-    matched = sum(any(key in names or key in known or key in IGNORED for key in _keys(text)) for text in texts)
+    matched = sum(
+        any(key in names or key in known or key in IGNORED for key in _keys(text)) for text in texts
+    )
     return bool(texts) and matched * 2 >= len(texts)
 
 
@@ -270,7 +303,12 @@ def _headings(
         headings.append(Heading(position, " / ".join(text), code, because))
     for heading in headings:
         if heading.because == "unknown":
-            near = process.extractOne(heading_key(heading.text.split(" / ")[-1]), names.keys(), scorer=fuzz.ratio, score_cutoff=_SIMILAR)
+            near = process.extractOne(
+                heading_key(heading.text.split(" / ")[-1]),
+                names.keys(),
+                scorer=fuzz.ratio,
+                score_cutoff=_SIMILAR,
+            )
             if near is not None and names[near[0]] not in taken:
                 heading.because, heading.suggestion = "similar", names[near[0]]
     return headings
@@ -278,7 +316,10 @@ def _headings(
 
 # --- rows -------------------------------------------------------------------------------------------------------------
 
-_SUM = re.compile(r"(?:合\s*计|总\s*计|小\s*计|共\s*计|总\s*数|总\s*人\s*数|grand total|total|subtotal|sum)(?:\W.*|\d.*)?", re.IGNORECASE)
+_SUM = re.compile(
+    r"(?:合\s*计|总\s*计|小\s*计|共\s*计|总\s*数|总\s*人\s*数|grand total|total|subtotal|sum)(?:\W.*|\d.*)?",
+    re.IGNORECASE,
+)
 _NOTE = re.compile(
     r"(?:备\s*注|说\s*明|附\s*注|附|注|填\s*表\s*说?\s*明?|填\s*表\s*(?:人|单位|日期|时间)?|制\s*表\s*人?|审\s*核\s*人?|复\s*核\s*人?|经\s*办\s*人?|"
     r"(?:单\s*位\s*)?负\s*责\s*人(?:签\s*字|签\s*章)?|联\s*系\s*(?:人|电\s*话)|日\s*期|notes?|remarks?)\s*\d*\s*[:：].*|(?:[（(]?以下空白.*)|共\s*\d+\s*[人条户个页].*|第\s*\d+\s*页.*",
@@ -326,7 +367,13 @@ def is_repeated_header(row: Row, header: Header) -> bool:
 
 
 def take_apart(
-    kind: Kind, sheet: str, row: Row, columns: Mapping[str, int], reading: Reading, above: dict[str, Cell], only: Iterable[str] | None = None
+    kind: Kind,
+    sheet: str,
+    row: Row,
+    columns: Mapping[str, int],
+    reading: Reading,
+    above: dict[str, Cell],
+    only: Iterable[str] | None = None,
 ) -> Found:
     """Parse one row. `above` holds the last cell of each column for 同上 and is brought up to date."""
     found = Found(sheet, row.number, {})

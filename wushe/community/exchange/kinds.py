@@ -37,7 +37,10 @@ def all_kinds() -> list[Kind]:
 def kind(code: str) -> Kind:
     """Return the kind of this name. Raises `UnknownKind`."""
     if code not in _KINDS:
-        raise UnknownKind(_("没有“%(code)s”这种表格。可以是：%(known)s。") % {"code": code[:40], "known": _("、").join(_KINDS)})
+        raise UnknownKind(
+            _("没有“%(code)s”这种表格。可以是：%(known)s。")
+            % {"code": code[:40], "known": _("、").join(_KINDS)}
+        )
     return _KINDS[code]
 
 

@@ -49,7 +49,12 @@ class PlaceFinder:
             own = Q()
             for path in sorted(reach.organization_paths):
                 own |= Q(path__prefix=path)
-            homes = Organization.objects.visible_to(actor).filter(own).values_list("place__path", flat=True).distinct()
+            homes = (
+                Organization.objects.visible_to(actor)
+                .filter(own)
+                .values_list("place__path", flat=True)
+                .distinct()
+            )
             self._roots = sorted({*self._roots, *(organization_rules.county_path(path) for path in homes)})
         self._actor = actor
         self._known: dict[PlaceText, Place | Fault] = {}
@@ -77,14 +82,20 @@ class PlaceFinder:
             piece = sorted(keys)[start : start + 400]
             for key in piece:
                 self._by_key[key] = []
-            for place in self._allowed(Place.objects.visible_to(self._actor).filter(level__in=rules.LEVELS, name_key__in=piece)):
+            for place in self._allowed(
+                Place.objects.visible_to(self._actor).filter(level__in=rules.LEVELS, name_key__in=piece)
+            ):
                 self._by_key[place.name_key].append(place)
-            for row in PlaceKey.objects.filter(level__in=rules.LEVELS, key__in=piece).values_list("key", "place_id"):
+            for row in PlaceKey.objects.filter(level__in=rules.LEVELS, key__in=piece).values_list(
+                "key", "place_id"
+            ):
                 self._former.setdefault(row[1], set()).add(row[0])
         self._add_former()
         codes -= self._by_code.keys()
         for start in range(0, len(codes), 400):
-            for place in self._allowed(Place.objects.visible_to(self._actor).filter(code__in=sorted(codes)[start : start + 400])):
+            for place in self._allowed(
+                Place.objects.visible_to(self._actor).filter(code__in=sorted(codes)[start : start + 400])
+            ):
                 self._by_code[str(place.code)] = place
         self._learn_names([place for places in self._by_key.values() for place in places])
         for text in new:
@@ -121,7 +132,9 @@ class PlaceFinder:
     def _add_former(self) -> None:
         ids = list(self._former)
         for start in range(0, len(ids), 400):
-            for place in self._allowed(Place.objects.visible_to(self._actor).filter(pk__in=ids[start : start + 400])):
+            for place in self._allowed(
+                Place.objects.visible_to(self._actor).filter(pk__in=ids[start : start + 400])
+            ):
                 for key in self._former[place.id]:
                     bucket = self._by_key.setdefault(key, [])
                     if all(one.id != place.id for one in bucket):
@@ -141,7 +154,9 @@ class PlaceFinder:
         for parts in _ways_to_read(text):
             digits = _digits(parts[-1])
             if digits:
-                by_code = next((self._by_code[code] for code in _codes(digits) if code in self._by_code), None)
+                by_code = next(
+                    (self._by_code[code] for code in _codes(digits) if code in self._by_code), None
+                )
                 if by_code is not None:
                     return by_code
                 continue
@@ -152,7 +167,12 @@ class PlaceFinder:
                 ambiguous = found
         if ambiguous:
             named = [self.full_name(place) for place in ambiguous[:5]]
-            return Fault("place.ambiguous", value=values.shown(text[-1]), candidates=named, more=max(len(ambiguous) - 5, 0))
+            return Fault(
+                "place.ambiguous",
+                value=values.shown(text[-1]),
+                candidates=named,
+                more=max(len(ambiguous) - 5, 0),
+            )
         return Fault("place.not_found", value=values.shown(" ".join(text), 60))
 
     def _named(self, parts: PlaceText) -> list[Place]:

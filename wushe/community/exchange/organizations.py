@@ -36,13 +36,41 @@ from wushe.kernel.text import fold_name
 _KIND_WORDS = {
     "PARTY_BODY": ("党组织", "党委", "党支部", "党总支", "party body"),
     "DEPARTMENT": ("政府部门", "部门", "机关", "政府机关", "行政机关", "department", "government"),
-    "STREET_OFFICE": ("街道办事处（乡镇政府）", "街道办事处", "街道办", "乡镇政府", "镇政府", "street office"),
+    "STREET_OFFICE": (
+        "街道办事处（乡镇政府）",
+        "街道办事处",
+        "街道办",
+        "乡镇政府",
+        "镇政府",
+        "street office",
+    ),
     "RESIDENTS_COMMITTEE": ("居民委员会", "居委会", "社区居委会", "residents committee"),
     "VILLAGERS_COMMITTEE": ("村民委员会", "村委会", "villagers committee"),
-    "SOCIAL_WORK_AGENCY": ("社会工作服务机构", "社工机构", "社工服务机构", "社会工作机构", "social work agency"),
+    "SOCIAL_WORK_AGENCY": (
+        "社会工作服务机构",
+        "社工机构",
+        "社工服务机构",
+        "社会工作机构",
+        "social work agency",
+    ),
     "COMMUNITY_ORGANIZATION": ("社区社会组织", "社区组织", "自组织", "community organization"),
-    "SOCIAL_ORGANIZATION": ("其他社会组织", "社会组织", "社会团体", "社团", "民办非企业单位", "民非", "社会服务机构", "social organization"),
-    "VOLUNTEER_ORGANIZATION": ("志愿服务组织", "志愿组织", "志愿者协会", "志愿者组织", "volunteer organization"),
+    "SOCIAL_ORGANIZATION": (
+        "其他社会组织",
+        "社会组织",
+        "社会团体",
+        "社团",
+        "民办非企业单位",
+        "民非",
+        "社会服务机构",
+        "social organization",
+    ),
+    "VOLUNTEER_ORGANIZATION": (
+        "志愿服务组织",
+        "志愿组织",
+        "志愿者协会",
+        "志愿者组织",
+        "volunteer organization",
+    ),
     "VOLUNTEER_TEAM": ("志愿服务队伍", "志愿服务队", "志愿者队伍", "志愿队", "volunteer team"),
     "CHARITY": ("慈善组织", "慈善会", "基金会", "charity"),
     "COMMUNITY_FOUNDATION": ("社区基金会", "community foundation"),
@@ -79,7 +107,20 @@ KIND = Kind(
         Column(
             "name",
             _("组织名称"),
-            ("名称", "单位名称", "机构名称", "组织", "单位", "机构", "社会组织名称", "队伍名称", "全称", "name", "organization", "organisation"),
+            (
+                "名称",
+                "单位名称",
+                "机构名称",
+                "组织",
+                "单位",
+                "机构",
+                "社会组织名称",
+                "队伍名称",
+                "全称",
+                "name",
+                "organization",
+                "organisation",
+            ),
             values.line,
             example="示范社区居民委员会",
             required=True,
@@ -94,7 +135,9 @@ KIND = Kind(
             example="居民委员会",
             required=True,
         ),
-        *plans.place_columns(("所在社区", "所在地", "注册地"), _("所在社区"), _("社区、街道或区县的名称，或官方代码。")),
+        *plans.place_columns(
+            ("所在社区", "所在地", "注册地"), _("所在社区"), _("社区、街道或区县的名称，或官方代码。")
+        ),
         Column(
             "credit_code",
             _("统一社会信用代码"),
@@ -111,9 +154,26 @@ KIND = Kind(
             example="已登记",
         ),
         Column("parent", _("上级组织"), ("上级单位", "主管单位", "上级", "parent"), values.line),
-        Column("founded_on", _("成立日期"), ("成立时间", "注册日期", "登记时间", "成立年月日", "founded", "founded on"), values.past_date, example="2020-05-20"),
-        Column("address", _("地址"), ("办公地址", "详细地址", "住所", "单位地址", "注册地址", "address"), partial(values.line, limit=300)),
-        Column("office_phone", _("公开电话"), ("办公电话", "单位电话", "座机", "服务电话", "office phone"), values.office_phone, example="0477-1234567"),
+        Column(
+            "founded_on",
+            _("成立日期"),
+            ("成立时间", "注册日期", "登记时间", "成立年月日", "founded", "founded on"),
+            values.past_date,
+            example="2020-05-20",
+        ),
+        Column(
+            "address",
+            _("地址"),
+            ("办公地址", "详细地址", "住所", "单位地址", "注册地址", "address"),
+            partial(values.line, limit=300),
+        ),
+        Column(
+            "office_phone",
+            _("公开电话"),
+            ("办公电话", "单位电话", "座机", "服务电话", "office phone"),
+            values.office_phone,
+            example="0477-1234567",
+        ),
         Column(
             "contact_name",
             _("联系人"),
@@ -131,13 +191,33 @@ KIND = Kind(
             read_right=("view", "organization.contact"),
             write_right=("edit", "organization.contact"),
         ),
-        Column("purpose", _("宗旨与业务"), ("业务范围", "宗旨", "服务内容", "简介", "purpose"), values.paragraph),
-        Column("is_public", _("在公开页面显示"), ("是否公开", "公开", "public"), values.yes_no, labels=YES_NO, example="是"),
+        Column(
+            "purpose", _("宗旨与业务"), ("业务范围", "宗旨", "服务内容", "简介", "purpose"), values.paragraph
+        ),
+        Column(
+            "is_public",
+            _("在公开页面显示"),
+            ("是否公开", "公开", "public"),
+            values.yes_no,
+            labels=YES_NO,
+            example="是",
+        ),
     ),
     Organization._meta.label,
 )
 
-_FIELDS = ("kind", "registration", "credit_code", "purpose", "address", "office_phone", "contact_name", "contact_phone", "founded_on", "is_public")
+_FIELDS = (
+    "kind",
+    "registration",
+    "credit_code",
+    "purpose",
+    "address",
+    "office_phone",
+    "contact_name",
+    "contact_phone",
+    "founded_on",
+    "is_public",
+)
 
 
 class Organizations(SmallKind):
@@ -169,7 +249,9 @@ class Organizations(SmallKind):
     def _known(self, by: Actor, planned: Sequence[Planned]) -> dict[Any, list[Organization]]:
         found: dict[Any, list[Organization]] = {}
         keys = sorted({one.match_key for one in planned if one.match_key})
-        codes = sorted({str(one.found.values["credit_code"]) for one in planned if "credit_code" in one.found.values})
+        codes = sorted(
+            {str(one.found.values["credit_code"]) for one in planned if "credit_code" in one.found.values}
+        )
         visible = Organization.objects.visible_to(by).select_related("place", "parent")
         for start in range(0, len(keys), 400):
             for row in visible.filter(name_key__in=keys[start : start + 400]):
@@ -199,7 +281,9 @@ class Organizations(SmallKind):
             return
         if not matches:
             matches = [
-                row for row in known.get((one.match_key, one.place.pk), []) if not (code and row.credit_code and row.credit_code != code)
+                row
+                for row in known.get((one.match_key, one.place.pk), [])
+                if not (code and row.credit_code and row.credit_code != code)
             ]
         if len(matches) > 1:
             one.fault("name", "row.several_match", count=len(matches))
@@ -222,7 +306,17 @@ class Organizations(SmallKind):
             one.note("row.maybe_duplicate_name")
         one.action, one.target_label, one.target_id = CREATE, KIND.model_label, new_id()
         fields = {name: given[name] for name in _FIELDS if name in given}
-        one.payload = {"new": {key: plain(value) for key, value in {"name": given["name"], "place": one.place, "parent": parent, **fields}.items()}}
+        one.payload = {
+            "new": {
+                key: plain(value)
+                for key, value in {
+                    "name": given["name"],
+                    "place": one.place,
+                    "parent": parent,
+                    **fields,
+                }.items()
+            }
+        }
 
     def _update(self, check: Check, one: Planned, row: Organization, parent: Organization | None) -> None:
         assert one.place is not None
@@ -230,7 +324,11 @@ class Organizations(SmallKind):
         if parent is not None and row.parent_id != parent.pk:
             one.fault("parent", "organization.parent_differs", present=row.parent.name if row.parent else "—")
             return
-        changes: dict[str, Any] = {name: given[name] for name in ("name", *_FIELDS) if name in given and given[name] != (getattr(row, name) or "")}
+        changes: dict[str, Any] = {
+            name: given[name]
+            for name in ("name", *_FIELDS)
+            if name in given and given[name] != (getattr(row, name) or "")
+        }
         if row.place_id != one.place.pk and ("place" in given or "place_code" in given):
             changes["place"] = one.place
         one.target_label, one.target_id = KIND.model_label, row.pk
@@ -247,7 +345,11 @@ class Organizations(SmallKind):
         one.before = {name: plain(getattr(row, name)) for name in changes}
         one.payload = {"changes": {name: plain(value) for name, value in changes.items()}}
         one.changes = [
-            (name, row.place.name if name == "place" else shown(getattr(row, name)), one.place.name if name == "place" else shown(value))
+            (
+                name,
+                row.place.name if name == "place" else shown(getattr(row, name)),
+                one.place.name if name == "place" else shown(value),
+            )
             for name, value in changes.items()
         ]
 
@@ -256,20 +358,24 @@ class Organizations(SmallKind):
         new = [(row, payload["new"]) for row, payload in rows if "new" in payload]
         bodies = Organization.objects.in_bulk({UUID(f["parent"]) for _r, f in new if f.get("parent")})
         places = places_by_id(fields["place"] for _row, fields in new)
-        made = operations.register_organizations(
-            by=by,
-            at=at,
-            organizations=[
-                operations.NewOrganization(
-                    **{
-                        **_decoded(fields),
-                        "place": places[UUID(fields["place"])],
-                        "parent": bodies[UUID(fields["parent"])] if fields.get("parent") else None,
-                    }
-                )
-                for _row, fields in new
-            ],
-        ) if new else []
+        made = (
+            operations.register_organizations(
+                by=by,
+                at=at,
+                organizations=[
+                    operations.NewOrganization(
+                        **{
+                            **_decoded(fields),
+                            "place": places[UUID(fields["place"])],
+                            "parent": bodies[UUID(fields["parent"])] if fields.get("parent") else None,
+                        }
+                    )
+                    for _row, fields in new
+                ],
+            )
+            if new
+            else []
+        )
         for (row, _fields), organization in zip(new, made, strict=True):
             row.target_id = organization.pk
         changed = [(row, payload["changes"]) for row, payload in rows if "changes" in payload]
@@ -280,7 +386,9 @@ class Organizations(SmallKind):
         self._edit(by, rows, at)
 
     def _edit(self, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
-        present = Organization.objects.select_related("place").in_bulk([row.target_id for row, _fields in rows])
+        present = Organization.objects.select_related("place").in_bulk(
+            [row.target_id for row, _fields in rows]
+        )
         places = places_by_id(fields["place"] for _row, fields in rows if "place" in fields)
         for row, fields in rows:
             changes = _decoded(fields)
@@ -292,7 +400,9 @@ class Organizations(SmallKind):
         """Return the rows the actor may see, and what turns one into cells by column code."""
         rows = Organization.objects.visible_to(actor).exclude(status=Organization.Status.CLOSED)
         contact = Organization.objects.visible_to(actor, "view", "organization.contact")
-        return rows.select_related("place", "parent").order_by("place__path", "name_key", "id"), _Writer(actor, contact)
+        return rows.select_related("place", "parent").order_by("place__path", "name_key", "id"), _Writer(
+            actor, contact
+        )
 
 
 class _Writer:

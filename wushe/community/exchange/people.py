@@ -57,7 +57,11 @@ _CAPACITY_WORDS = {
     "STUDENT": ("实习生", "学生", "student", "intern"),
     "CONTACT": ("联系人", "contact"),
 }
-_MEANS_WORDS = {"PAPER": ("纸质", "书面", "签字", "纸质签字", "paper"), "SPOKEN": ("口头", "口头同意", "spoken"), "SELF": ("本人在线", "线上", "self")}
+_MEANS_WORDS = {
+    "PAPER": ("纸质", "书面", "签字", "纸质签字", "paper"),
+    "SPOKEN": ("口头", "口头同意", "spoken"),
+    "SELF": ("本人在线", "线上", "self"),
+}
 
 
 def _identity(cell: Cell, reading: Reading) -> str:
@@ -82,18 +86,50 @@ KIND = Kind(
         Column(
             "name",
             _("姓名"),
-            ("名字", "居民姓名", "人员姓名", "志愿者姓名", "真实姓名", "成员姓名", "队员姓名", "姓 名", "name", "full name"),
+            (
+                "名字",
+                "居民姓名",
+                "人员姓名",
+                "志愿者姓名",
+                "真实姓名",
+                "成员姓名",
+                "队员姓名",
+                "姓 名",
+                "name",
+                "full name",
+            ),
             values.person_name,
             example="示例甲",
             required=True,
             ditto=False,
         ),
-        *plans.place_columns(("所在社区", "居住社区", "户籍社区", "常住社区"), _("所在社区"), _("社区的名称或官方代码；同名时写“街道/社区”。")),
-        Column("sex", _("性别"), ("男/女", "男女", "sex", "gender"), values.sex, labels=dict(Person.Sex.choices), example="女"),
+        *plans.place_columns(
+            ("所在社区", "居住社区", "户籍社区", "常住社区"),
+            _("所在社区"),
+            _("社区的名称或官方代码；同名时写“街道/社区”。"),
+        ),
+        Column(
+            "sex",
+            _("性别"),
+            ("男/女", "男女", "sex", "gender"),
+            values.sex,
+            labels=dict(Person.Sex.choices),
+            example="女",
+        ),
         Column(
             "birth_on",
             _("出生日期"),
-            ("出生年月日", "出生年月", "生日", "出生", "出生时间", "birth date", "date of birth", "birthday", "dob"),
+            (
+                "出生年月日",
+                "出生年月",
+                "生日",
+                "出生",
+                "出生时间",
+                "birth date",
+                "date of birth",
+                "birthday",
+                "dob",
+            ),
             values.birth_date,
             example="1956-03-08",
             help=_("几种写法都可以：1956-03-08、1956年3月8日、1956.3.8。"),
@@ -102,17 +138,42 @@ KIND = Kind(
         Column(
             "phone",
             _("电话"),
-            ("手机", "手机号", "手机号码", "联系电话", "联系方式", "电话号码", "移动电话", "联系手机", "本人电话", "手机/电话", "phone", "mobile", "telephone"),
+            (
+                "手机",
+                "手机号",
+                "手机号码",
+                "联系电话",
+                "联系方式",
+                "电话号码",
+                "移动电话",
+                "联系手机",
+                "本人电话",
+                "手机/电话",
+                "phone",
+                "mobile",
+                "telephone",
+            ),
             values.phones,
             example="13800000000",
             help=_("几个号码用顿号隔开，第一个是常用的。"),
             ditto=False,
-            read_right=_READ, write_right=_WRITE,
+            read_right=_READ,
+            write_right=_WRITE,
         ),
         Column(
             "identity_number",
             _("证件号码"),
-            ("身份证", "身份证号", "身份证号码", "公民身份号码", "居民身份证号", "证件号", "identity number", "id number", "id card"),
+            (
+                "身份证",
+                "身份证号",
+                "身份证号码",
+                "公民身份号码",
+                "居民身份证号",
+                "证件号",
+                "identity number",
+                "id number",
+                "id card",
+            ),
             _identity,
             help=_("只在必要时填写。请先把这一列设为“文本”格式。"),
             ditto=False,
@@ -135,13 +196,49 @@ KIND = Kind(
             help=_("写“是”而没有编号的，会自动发一个志愿者编号。"),
             export=False,
         ),
-        Column("address", _("住址"), ("家庭住址", "地址", "居住地址", "详细地址", "现住址", "家庭地址", "住所", "address"), partial(values.line, limit=rules.ADDRESS_LIMIT), read_right=_READ, write_right=_WRITE),
-        Column("email", _("电子邮箱"), ("邮箱", "邮件", "email", "e-mail", "mail"), values.email, ditto=False, read_right=_READ, write_right=_WRITE),
-        Column("wechat", _("微信号"), ("微信", "wechat"), partial(values.line, limit=40), ditto=False, read_right=_READ, write_right=_WRITE),
+        Column(
+            "address",
+            _("住址"),
+            ("家庭住址", "地址", "居住地址", "详细地址", "现住址", "家庭地址", "住所", "address"),
+            partial(values.line, limit=rules.ADDRESS_LIMIT),
+            read_right=_READ,
+            write_right=_WRITE,
+        ),
+        Column(
+            "email",
+            _("电子邮箱"),
+            ("邮箱", "邮件", "email", "e-mail", "mail"),
+            values.email,
+            ditto=False,
+            read_right=_READ,
+            write_right=_WRITE,
+        ),
+        Column(
+            "wechat",
+            _("微信号"),
+            ("微信", "wechat"),
+            partial(values.line, limit=40),
+            ditto=False,
+            read_right=_READ,
+            write_right=_WRITE,
+        ),
         Column(
             "organization",
             _("所属组织"),
-            ("组织", "单位", "工作单位", "所在单位", "所属队伍", "队伍", "志愿服务队", "服务队", "所属机构", "organization", "organisation", "team"),
+            (
+                "组织",
+                "单位",
+                "工作单位",
+                "所在单位",
+                "所属队伍",
+                "队伍",
+                "志愿服务队",
+                "服务队",
+                "所属机构",
+                "organization",
+                "organisation",
+                "team",
+            ),
             values.line,
             help=_("系统里已有的组织名称。"),
         ),
@@ -153,10 +250,31 @@ KIND = Kind(
             labels=dict(Membership.Capacity.choices),
             help=_("在所属组织里的身份；写了组织没写身份，就算成员。"),
         ),
-        Column("title", _("职务"), ("职位", "岗位", "职称", "title", "position"), partial(values.line, limit=80)),
-        Column("guardian_name", _("监护人"), ("监护人姓名", "家长", "家长姓名", "guardian", "guardian name"), values.person_name, help=_("未成年人按规定要有监护人。")),
-        Column("guardian_phone", _("监护人电话"), ("家长电话", "监护人手机", "监护人联系电话", "guardian phone"), _one_phone, read_right=_READ, write_right=_WRITE),
-        Column("guardian_relation", _("监护关系"), ("与监护人关系", "与本人关系", "关系", "guardian relation"), partial(values.line, limit=40), example=""),
+        Column(
+            "title", _("职务"), ("职位", "岗位", "职称", "title", "position"), partial(values.line, limit=80)
+        ),
+        Column(
+            "guardian_name",
+            _("监护人"),
+            ("监护人姓名", "家长", "家长姓名", "guardian", "guardian name"),
+            values.person_name,
+            help=_("未成年人按规定要有监护人。"),
+        ),
+        Column(
+            "guardian_phone",
+            _("监护人电话"),
+            ("家长电话", "监护人手机", "监护人联系电话", "guardian phone"),
+            _one_phone,
+            read_right=_READ,
+            write_right=_WRITE,
+        ),
+        Column(
+            "guardian_relation",
+            _("监护关系"),
+            ("与监护人关系", "与本人关系", "关系", "guardian relation"),
+            partial(values.line, limit=40),
+            example="",
+        ),
         Column(
             "consent_means",
             _("同意方式"),
@@ -164,7 +282,15 @@ KIND = Kind(
             choice_of(dict(Consent.Means.choices), _MEANS_WORDS, "同意方式"),
             labels=dict(Consent.Means.choices),
         ),
-        Column("note", _("备注"), ("说明", "备注说明", "note", "remark", "remarks"), partial(values.paragraph, limit=rules.NOTE_LIMIT), ditto=False, read_right=_READ, write_right=_WRITE),
+        Column(
+            "note",
+            _("备注"),
+            ("说明", "备注说明", "note", "remark", "remarks"),
+            partial(values.paragraph, limit=rules.NOTE_LIMIT),
+            ditto=False,
+            read_right=_READ,
+            write_right=_WRITE,
+        ),
     ),
     Person._meta.label,
 )
@@ -255,7 +381,10 @@ class People:
         elif check.default_organization is not None:
             given["organization"] = check.default_organization
         if "organization" in given:
-            given.setdefault("capacity", "VOLUNTEER" if given.get("is_volunteer") or given.get("volunteer_number") else "MEMBER")
+            given.setdefault(
+                "capacity",
+                "VOLUNTEER" if given.get("is_volunteer") or given.get("volunteer_number") else "MEMBER",
+            )
         elif given.get("capacity") == "VOLUNTEER":
             given["is_volunteer"] = True
             del given["capacity"]
@@ -334,8 +463,16 @@ class People:
             if person_id not in by_person:
                 ward = by_person[guardian_of[person_id]]
                 guardian = Planned(Found(ward.found.sheet, ward.found.number, {}), row[_AT["name"]])
-                guardian.action, guardian.target_label, guardian.target_id = CREATE, KIND.model_label, person_id
-                guardian.place, guardian.match_key, guardian.payload = ward.place, row[_AT["name_key"]], defaultdict(list)
+                guardian.action, guardian.target_label, guardian.target_id = (
+                    CREATE,
+                    KIND.model_label,
+                    person_id,
+                )
+                guardian.place, guardian.match_key, guardian.payload = (
+                    ward.place,
+                    row[_AT["name_key"]],
+                    defaultdict(list),
+                )
                 guardian.note("row.guardian_added")
                 by_person[person_id] = guardian
                 further.append(guardian)
@@ -361,9 +498,15 @@ class People:
         one.target_label, one.target_id = KIND.model_label, person.pk
         changes: dict[str, Any] = {}
         for name in ("name", "sex", "birth_on", "volunteer_number", "identity_number", "address", "note"):
-            if name in given and given[name] != (getattr(person, name) or "") and not (name == "sex" and given[name] == "UNKNOWN"):
+            if (
+                name in given
+                and given[name] != (getattr(person, name) or "")
+                and not (name == "sex" and given[name] == "UNKNOWN")
+            ):
                 changes[name] = given[name]
-        if "identity_number" in changes and rules.full_identity(person.identity_number) == rules.full_identity(changes["identity_number"]):
+        if "identity_number" in changes and rules.full_identity(
+            person.identity_number
+        ) == rules.full_identity(changes["identity_number"]):
             del changes["identity_number"]
         if given.get("is_volunteer") and not person.volunteer_number and "volunteer_number" not in changes:
             changes["volunteer_number"] = rules.new_volunteer_number()
@@ -404,14 +547,33 @@ class People:
             one.payload["contacts"] = [_stored(row) for row in contacts]
         if membership:
             one.payload["memberships"] = [
-                _stored((membership.pk, person.pk, membership.organization_id, None, membership.capacity, membership.title, check.reading.today, None))
+                _stored(
+                    (
+                        membership.pk,
+                        person.pk,
+                        membership.organization_id,
+                        None,
+                        membership.capacity,
+                        membership.title,
+                        check.reading.today,
+                        None,
+                    )
+                )
             ]
         one.made = [str(row[0]) for row in contacts] + ([str(membership.pk)] if membership else [])
-        one.changes += [("phone", "", "、".join(given["phone"]))] if any(row[2] == "PHONE" for row in contacts) else []
-        one.changes += [(name, "", str(given[name])) for name in ("email", "wechat") if any(row[2] == name.upper() for row in contacts)]
+        one.changes += (
+            [("phone", "", "、".join(given["phone"]))] if any(row[2] == "PHONE" for row in contacts) else []
+        )
+        one.changes += [
+            (name, "", str(given[name]))
+            for name in ("email", "wechat")
+            if any(row[2] == name.upper() for row in contacts)
+        ]
         one.changes += [("organization", "", membership.organization.name)] if membership else []
 
-    def _new_contacts(self, given: Mapping[str, Any], person: Person, known: "_Known") -> list[tuple[Any, ...]]:
+    def _new_contacts(
+        self, given: Mapping[str, Any], person: Person, known: "_Known"
+    ) -> list[tuple[Any, ...]]:
         present = known.contacts[person.pk]
         wanted = [("PHONE", phone) for phone in given.get("phone", ())]
         wanted += [(name.upper(), given[name]) for name in ("email", "wechat") if name in given]
@@ -420,16 +582,22 @@ class People:
             index = queries.contact_index(kind, value)
             if (kind, index) in present:
                 continue
-            primary = not any(one == kind for one, _index in present) and not any(row[2] == kind for row in rows)
+            primary = not any(one == kind for one, _index in present) and not any(
+                row[2] == kind for row in rows
+            )
             tail = queries.tail_index(value) if kind == "PHONE" else ""
-            rows.append((new_id(), person.pk, kind, crypto.encrypt(value, "person.contact"), index, tail, primary))
+            rows.append(
+                (new_id(), person.pk, kind, crypto.encrypt(value, "person.contact"), index, tail, primary)
+            )
         return rows
 
     def _new_membership(self, given: Mapping[str, Any], person: Person, known: "_Known") -> Membership | None:
         organization: Organization | None = given.get("organization")
         if organization is None or (organization.pk, given["capacity"]) in known.memberships[person.pk]:
             return None
-        return Membership(person=person, organization=organization, capacity=given["capacity"], title=given.get("title", ""))
+        return Membership(
+            person=person, organization=organization, capacity=given["capacity"], title=given.get("title", "")
+        )
 
     def _may_change(
         self,
@@ -454,7 +622,10 @@ class People:
             wanted.append(("edit", "person", *paths))
             body = membership.organization
             wanted.append(("create", "membership", frozenset({body.place.path}), frozenset({body.path})))
-        if all(policy.allows(by, verb, policy.Facts(name, place_paths=p, organization_paths=o)) for verb, name, p, o in wanted):
+        if all(
+            policy.allows(by, verb, policy.Facts(name, place_paths=p, organization_paths=o))
+            for verb, name, p, o in wanted
+        ):
             return True
         one.fault("name", "row.no_edit_right")
         return False
@@ -462,7 +633,9 @@ class People:
     def _check_changed(self, check: Check, one: Planned, person: Person, changes: Mapping[str, Any]) -> None:
         born = changes.get("birth_on", person.birth_on)
         number = changes.get("identity_number", person.identity_number) or ""
-        faults = rules.check_identity(rules.clean_identity(number), born, changes.get("sex", person.sex), check.reading.today)
+        faults = rules.check_identity(
+            rules.clean_identity(number), born, changes.get("sex", person.sex), check.reading.today
+        )
         for fault in faults if changes.keys() & {"identity_number", "birth_on", "sex"} else ():
             one.fault(fault.field, fault.code, **fault.details)
         for name, value in changes.items():
@@ -479,13 +652,20 @@ class People:
         policy.require(by, "edit", run.facts())
         last = 0
         while True:
-            window = ImportedRow.objects.filter(run=run, action=CREATE, position__gt=last).order_by("position")
+            window = ImportedRow.objects.filter(run=run, action=CREATE, position__gt=last).order_by(
+                "position"
+            )
             positions = list(window.values_list("position", flat=True)[:_KEYS_AT_ONCE])
             if not positions:
                 return
             with transaction.atomic():
                 operations.insert_from_staging(
-                    run, PersonKey, "keys", people_operations.KEY_COLUMNS, between=(positions[0], positions[-1]), if_new=True
+                    run,
+                    PersonKey,
+                    "keys",
+                    people_operations.KEY_COLUMNS,
+                    between=(positions[0], positions[-1]),
+                    if_new=True,
                 )
             last = positions[-1]
 
@@ -497,13 +677,23 @@ class People:
             operations.insert_from_staging(run, model, slot, columns, at=at)
         changed = ImportedRow.objects.filter(run=run, action=UPDATE)
         if changed.exists():
-            operations.insert_from_staging(run, Person, "set", people_operations.PERSON_COLUMNS, at=at, single=True)
-            self._rekey([row.target_id for row in changed.only("target_id", "payload") if row.target_id and json.loads(row.payload).get("rekey")])
+            operations.insert_from_staging(
+                run, Person, "set", people_operations.PERSON_COLUMNS, at=at, single=True
+            )
+            self._rekey(
+                [
+                    row.target_id
+                    for row in changed.only("target_id", "payload")
+                    if row.target_id and json.loads(row.payload).get("rekey")
+                ]
+            )
         return ()
 
     def _rekey(self, ids: Sequence[UUID]) -> None:
         for start in range(0, len(ids), 500):
-            people_operations.refresh_keys(list(Person.objects.select_related("place").filter(pk__in=ids[start : start + 500])))
+            people_operations.refresh_keys(
+                list(Person.objects.select_related("place").filter(pk__in=ids[start : start + 500]))
+            )
 
     # -- take back
 
@@ -511,7 +701,9 @@ class People:
         """Delete the people the run made, restore those it changed; inside the caller's transaction."""
         kept = ImportedRow.objects.filter(run=run, is_kept=True)
         # A child and the guardian put on record with it stay or go together.
-        ImportedRow.objects.filter(run=run, line__in=kept.values("line"), sheet__in=kept.values("sheet")).update(is_kept=True)
+        ImportedRow.objects.filter(
+            run=run, line__in=kept.values("line"), sheet__in=kept.values("sheet")
+        ).update(is_kept=True)
         made: list[str] = []
         rekey: list[UUID] = []
         images: list[list[Any]] = []
@@ -537,7 +729,11 @@ class People:
 
     def write(self, actor: Actor) -> tuple[QuerySet[Person], "_Writer"]:
         """Return the people the actor may export, and what turns one into cells by column code."""
-        rows = Person.objects.visible_to(actor, "export").filter(status=Person.Status.ACTIVE).select_related("place")
+        rows = (
+            Person.objects.visible_to(actor, "export")
+            .filter(status=Person.Status.ACTIVE)
+            .select_related("place")
+        )
         return rows.order_by("place__path", "name_key", "id"), _Writer(actor)
 
 
@@ -560,7 +756,18 @@ def _new_person(one: Planned) -> NewPerson:
     assert one.place is not None
     organization = given.get("organization")
     names = (
-        *("name", "sex", "birth_on", "volunteer_number", "identity_number", "address", "note", "email", "wechat", "title"),
+        *(
+            "name",
+            "sex",
+            "birth_on",
+            "volunteer_number",
+            "identity_number",
+            "address",
+            "note",
+            "email",
+            "wechat",
+            "title",
+        ),
         *("guardian_name", "guardian_phone", "guardian_relation", "consent_means", "is_volunteer"),
     )
     return NewPerson(
@@ -596,7 +803,12 @@ def _person_row(person: Person) -> list[Any]:
     for column in people_operations.PERSON_COLUMNS:
         value = getattr(person, column)
         if column in ("address", "identity_number", "note") and value:
-            value = crypto.encrypt(value, {"address": "person.address", "identity_number": "person.identity", "note": "person.note"}[column])
+            value = crypto.encrypt(
+                value,
+                {"address": "person.address", "identity_number": "person.identity", "note": "person.note"}[
+                    column
+                ],
+            )
         row.append(value)
     return _stored(row)
 
@@ -605,14 +817,23 @@ class _Known:
     """Who is on record already that a batch of rows may mean; a handful of queries for the batch."""
 
     def __init__(self, by: Actor, planned: Sequence[Planned]) -> None:
-        self._visible = Person.objects.visible_to(by).filter(status=Person.Status.ACTIVE).select_related("place")
-        numbers = {str(one.found.values["volunteer_number"]) for one in planned if "volunteer_number" in one.found.values}
+        self._visible = (
+            Person.objects.visible_to(by).filter(status=Person.Status.ACTIVE).select_related("place")
+        )
+        numbers = {
+            str(one.found.values["volunteer_number"])
+            for one in planned
+            if "volunteer_number" in one.found.values
+        }
         self._identities = {
             id(one): queries.identity_index(one.found.values["identity_number"])
             for one in planned
             if "identity_number" in one.found.values
         }
-        self._phones = {id(one): {queries.phone_index(phone) for phone in one.found.values.get("phone", ())} for one in planned}
+        self._phones = {
+            id(one): {queries.phone_index(phone) for phone in one.found.values.get("phone", ())}
+            for one in planned
+        }
         self.by_number: dict[str, Person] = {}
         self.by_identity: dict[str, list[Person]] = defaultdict(list)
         self.by_phone: dict[str, set[UUID]] = defaultdict(set)
@@ -645,16 +866,22 @@ class _Known:
         self.memberships: dict[UUID, set[tuple[UUID, str]]] = defaultdict(set)
         self.organization_paths: dict[UUID, frozenset[str]] = defaultdict(frozenset)
         for piece in _pieces(set(people)):
-            for person_id, kind, index in ContactPoint.objects.filter(person__in=piece).values_list("person_id", "kind", "value_index"):
+            for person_id, kind, index in ContactPoint.objects.filter(person__in=piece).values_list(
+                "person_id", "kind", "value_index"
+            ):
                 self.contacts[person_id].add((kind, index))
             held = Membership.objects.filter(person__in=piece, ended_on__isnull=True)
-            for person_id, body, capacity, path in held.values_list("person_id", "organization_id", "capacity", "organization__path"):
+            for person_id, body, capacity, path in held.values_list(
+                "person_id", "organization_id", "capacity", "organization__path"
+            ):
                 self.memberships[person_id].add((body, capacity))
                 self.organization_paths[person_id] |= {path}
         self._taken: dict[str, bool] = dict.fromkeys(numbers, False)
         for piece in _pieces(numbers):
             # Whoever has it, visible or not: a number is unique in the whole house.
-            for number in Person.objects.filter(volunteer_number__in=piece).values_list("volunteer_number", flat=True):
+            for number in Person.objects.filter(volunteer_number__in=piece).values_list(
+                "volunteer_number", flat=True
+            ):
                 self._taken[str(number)] = True
 
     def is_taken(self, number: str) -> bool:
@@ -693,7 +920,9 @@ class _Known:
             if not (number and person.volunteer_number) and not (identity and person.identity_index)
         ]
         phones = self._phones[id(one)]
-        by_phone = [person for person in candidates if any(person.pk in self.by_phone[index] for index in phones)]
+        by_phone = [
+            person for person in candidates if any(person.pk in self.by_phone[index] for index in phones)
+        ]
         if by_phone:
             return self._only(one, by_phone, claimed)
         born = given.get("birth_on")
@@ -719,7 +948,8 @@ class _Known:
         alike = [
             person
             for person in here
-            if (bool(person.birth_on), self._has_phone(person)) == (bool(born), bool(phones)) and bool(person.identity_index) == bool(identity)
+            if (bool(person.birth_on), self._has_phone(person)) == (bool(born), bool(phones))
+            and bool(person.identity_index) == bool(identity)
         ]
         return self._only(one, alike or here, claimed) if here else None
 
@@ -761,7 +991,11 @@ def _ask_again(by: Actor, run: ImportRun) -> None:
     for action, place_id, body_id in wanted:
         paths = frozenset({places[place_id].path} if place_id else ())
         organizations = frozenset({bodies[body_id].path} if body_id else ())
-        policy.require(by, "create" if action == CREATE else "edit", policy.Facts("person", place_paths=paths, organization_paths=organizations))
+        policy.require(
+            by,
+            "create" if action == CREATE else "edit",
+            policy.Facts("person", place_paths=paths, organization_paths=organizations),
+        )
 
 
 def _refuse_if_outdated(run: ImportRun) -> None:
@@ -772,7 +1006,9 @@ def _refuse_if_outdated(run: ImportRun) -> None:
     outdated = (
         staged.filter(action=CREATE, match_key__in=since.values("name_key")).exists()
         or staged.filter(action=UPDATE, target_id__in=since.values("pk")).exists()
-        or Person.objects.filter(pk__in=staged.filter(action=UPDATE).values("target_id")).exclude(status=Person.Status.ACTIVE).exists()
+        or Person.objects.filter(pk__in=staged.filter(action=UPDATE).values("target_id"))
+        .exclude(status=Person.Status.ACTIVE)
+        .exists()
     )
     if outdated:
         raise ImportOutdated(_("检查之后，有人改动了表里的人，一行也没有导入。请重新检查一次。"))
@@ -787,10 +1023,20 @@ class _Writer:
 
     def cells(self, rows: Sequence[Person]) -> Iterator[dict[str, Any]]:
         ids = [row.pk for row in rows]
-        reachable = set(Person.objects.visible_to(self._actor, "view", "person.contact").filter(pk__in=ids).values_list("pk", flat=True))
-        known = set(Person.objects.visible_to(self._actor, "view", "person.identity").filter(pk__in=ids).values_list("pk", flat=True))
+        reachable = set(
+            Person.objects.visible_to(self._actor, "view", "person.contact")
+            .filter(pk__in=ids)
+            .values_list("pk", flat=True)
+        )
+        known = set(
+            Person.objects.visible_to(self._actor, "view", "person.identity")
+            .filter(pk__in=ids)
+            .values_list("pk", flat=True)
+        )
         contacts: dict[tuple[UUID, str], list[str]] = defaultdict(list)
-        for contact in ContactPoint.objects.visible_to(self._actor).filter(person__in=ids).order_by("-is_primary", "id"):
+        for contact in (
+            ContactPoint.objects.visible_to(self._actor).filter(person__in=ids).order_by("-is_primary", "id")
+        ):
             contacts[contact.person_id, contact.kind].append(contact.value)
         held: dict[UUID, Membership] = {}
         memberships = Membership.objects.visible_to(self._actor).filter(person__in=ids, ended_on__isnull=True)
@@ -806,12 +1052,18 @@ class _Writer:
                 "place_code": row.place.code,
             }
             if row.pk in reachable:
-                found |= {"address": row.address, "note": row.note, "phone": "、".join(contacts[row.pk, "PHONE"])}
-                found |= {"email": "".join(contacts[row.pk, "EMAIL"][:1]), "wechat": "".join(contacts[row.pk, "WECHAT"][:1])}
+                found |= {
+                    "address": row.address,
+                    "note": row.note,
+                    "phone": "、".join(contacts[row.pk, "PHONE"]),
+                }
+                found |= {
+                    "email": "".join(contacts[row.pk, "EMAIL"][:1]),
+                    "wechat": "".join(contacts[row.pk, "WECHAT"][:1]),
+                }
             if row.pk in known:
                 found["identity_number"] = row.identity_number
             if row.pk in held:
                 own = held[row.pk]
                 found |= {"organization": own.organization.name, "capacity": own.capacity, "title": own.title}
             yield found
-

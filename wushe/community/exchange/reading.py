@@ -59,7 +59,9 @@ def write_sheets(data: bytes, out: Any) -> None:
             sheet = workbook.get_sheet_by_index(index)
             left = sheet.start[1] if sheet.start else 0
             merges = sheet.merged_cell_ranges or []
-            head["merges"] = [[*first, *last] for first, last in merges[:MERGES]] if len(merges) <= MERGES else []
+            head["merges"] = (
+                [[*first, *last] for first, last in merges[:MERGES]] if len(merges) <= MERGES else []
+            )
             head["too_many_merges"] = len(merges) > MERGES
             out.write(json.dumps(head) + "\n")
             batch: list[Any] = []

@@ -101,7 +101,12 @@ def open_import(
         files.drop(name)
         raise
     run.headings, run.notes = found, notes
-    run.columns = {heading_key(h["text"].split(" / ")[-1]): h["column"] for sheet in found for h in sheet["headings"] if h["column"]}
+    run.columns = {
+        heading_key(h["text"].split(" / ")[-1]): h["column"]
+        for sheet in found
+        for h in sheet["headings"]
+        if h["column"]
+    }
     run.save(update_fields=["headings", "notes", "columns"])
     return run
 
@@ -165,7 +170,9 @@ def _is_guide(sheet: Sheet) -> bool:
     return sheet.name in headers.in_both_languages(GUIDE)
 
 
-def set_columns(*, by: Actor, run: ImportRun, chosen: dict[str, str], default_place: Place | None) -> ImportRun:
+def set_columns(
+    *, by: Actor, run: ImportRun, chosen: dict[str, str], default_place: Place | None
+) -> ImportRun:
     """Keep which heading (folded) means which column ("" leaves it out), and remember what differs from what was found."""
     about = kinds.kind(run.kind)
     codes = {column.code for column in about.columns}
@@ -174,13 +181,21 @@ def set_columns(*, by: Actor, run: ImportRun, chosen: dict[str, str], default_pl
     twice = {code for code in chosen.values() if code and list(chosen.values()).count(code) > 1}
     if twice:
         title = about.column(sorted(twice)[0]).title
-        raise Problem(_("有两列都选了“%(title)s”。同一项只能对应一列。") % {"title": title}, code="import.column_twice")
+        raise Problem(
+            _("有两列都选了“%(title)s”。同一项只能对应一列。") % {"title": title}, code="import.column_twice"
+        )
     missing = [column.title for column in about.required if column.code not in chosen.values()]
     if missing:
         names = _("、").join(str(title) for title in missing)
-        raise Problem(_("还没有哪一列对应“%(names)s”，这是必须有的。") % {"names": names}, code="import.column_missing")
+        raise Problem(
+            _("还没有哪一列对应“%(names)s”，这是必须有的。") % {"names": names}, code="import.column_missing"
+        )
     exact = headers.heading_names(about)
-    remember = {key: code for key, code in chosen.items() if exact.get(key, "") != code and not (code == "" and key in headers.IGNORED)}
+    remember = {
+        key: code
+        for key, code in chosen.items()
+        if exact.get(key, "") != code and not (code == "" and key in headers.IGNORED)
+    }
     operations.choose_columns(by=by, run=run, columns=chosen, default_place=default_place, remember=remember)
     run.refresh_from_db()
     return run
@@ -190,13 +205,20 @@ def set_columns(*, by: Actor, run: ImportRun, chosen: dict[str, str], default_pl
 
 
 def check(
-    *, by: Actor, run: ImportRun, content: bytes | None = None, progress: Progress | None = None, on: date | None = None
+    *,
+    by: Actor,
+    run: ImportRun,
+    content: bytes | None = None,
+    progress: Progress | None = None,
+    on: date | None = None,
 ) -> ImportRun:
     """Read the whole file and stage what each row would do. A file that turns out unreadable is recorded as refused, and raised."""
     operations.begin_check(by=by, run=run)
     started = timezone.now()
     try:
-        results = _check_rows(by, run, files.fetch(run.stored_name) if content is None else content, started, progress, on)
+        results = _check_rows(
+            by, run, files.fetch(run.stored_name) if content is None else content, started, progress, on
+        )
     except FileRefused as refusal:
         operations.drop_rows(run)
         problem = {"code": refusal.code, "message": refusal.message}
@@ -248,7 +270,9 @@ def _check_rows(
         frame.present = frozenset(found_at)
         rows = chain((row for row in first if row.number > header.last_row), sheet.rows)
         asides = _Count()
-        for batch in _batches(_taken_apart(about, sheet, rows, header, found_at, frame.reading, asides), BATCH):
+        for batch in _batches(
+            _taken_apart(about, sheet, rows, header, found_at, frame.reading, asides), BATCH
+        ):
             planned = handler.plan(frame, batch)
             staged = []
             for one in planned:
@@ -291,9 +315,17 @@ def walk(by: Actor, run: ImportRun, content: bytes) -> Iterator[tuple[str, Heade
     about = kinds.kind(run.kind)
     for sheet in sheets.open_file(content, run.file_name).sheets():
         first = list(islice(sheet.rows, LOOK_AHEAD))
-        header = None if sheet.is_hidden or not first or _is_guide(sheet) else headers.find_header(about, first, run.columns)
+        header = (
+            None
+            if sheet.is_hidden or not first or _is_guide(sheet)
+            else headers.find_header(about, first, run.columns)
+        )
         if header is not None:
-            yield sheet.name, header, chain((row for row in first if row.number > header.last_row), sheet.rows)
+            yield (
+                sheet.name,
+                header,
+                chain((row for row in first if row.number > header.last_row), sheet.rows),
+            )
 
 
 def positions(header: Header, chosen: dict[str, str]) -> dict[str, int]:
@@ -302,7 +334,10 @@ def positions(header: Header, chosen: dict[str, str]) -> dict[str, int]:
         return header.columns
     found: dict[str, int] = {}
     for heading in header.headings:
-        code = chosen.get(heading_key(heading.text.split(" / ")[-1]), heading.column if heading.column not in chosen.values() else "")
+        code = chosen.get(
+            heading_key(heading.text.split(" / ")[-1]),
+            heading.column if heading.column not in chosen.values() else "",
+        )
         if code:
             found.setdefault(code, heading.position)
     return found
@@ -314,7 +349,13 @@ class _Count:
 
 
 def _taken_apart(
-    kind: Kind, sheet: Sheet, rows: Iterator[Row], header: Header, positions: dict[str, int], reading: Reading, asides: _Count
+    kind: Kind,
+    sheet: Sheet,
+    rows: Iterator[Row],
+    header: Header,
+    positions: dict[str, int],
+    reading: Reading,
+    asides: _Count,
 ) -> Iterator[Found]:
     above: dict[str, Cell] = {}
     used = set(positions.values())
@@ -359,7 +400,9 @@ def _staged(run: ImportRun, position: int, one: Planned) -> ImportedRow:
         made=one.made if works else [],
         report=json.dumps(report, ensure_ascii=False, default=str),
         payload=json.dumps(one.payload, ensure_ascii=False) if works else "",
-        before=(one.before if isinstance(one.before, str) else json.dumps(one.before, ensure_ascii=False)) if works and one.before is not None else "",
+        before=(one.before if isinstance(one.before, str) else json.dumps(one.before, ensure_ascii=False))
+        if works and one.before is not None
+        else "",
     )
 
 
@@ -409,7 +452,9 @@ def undo(*, by: Actor, run: ImportRun) -> ImportRun:
             kept = operations.later_work(run, handler.model, (*handler.parts, *handler.ahead))
             operations.keep_rows(run, kept)
             handler.take_back(by=by, run=run)
-            operations.finish_undo(by=by, run=run, kept=ImportedRow.objects.filter(run=run, is_kept=True).count())
+            operations.finish_undo(
+                by=by, run=run, kept=ImportedRow.objects.filter(run=run, is_kept=True).count()
+            )
     except IntegrityError as error:
         raise ImportOutdated(_("刚刚有人用到了其中的记录，没有撤销。请再试一次。")) from error
     tidy = getattr(handler, "tidy", None)
@@ -424,7 +469,12 @@ def undo(*, by: Actor, run: ImportRun) -> ImportRun:
 
 def find_run(actor: Actor, run_id: UUID) -> ImportRun:
     """Return the run. Raises `ImportNotFound`."""
-    found = ImportRun.objects.visible_to(actor).select_related("place", "organization", "default_place").filter(pk=run_id).first()
+    found = (
+        ImportRun.objects.visible_to(actor)
+        .select_related("place", "organization", "default_place")
+        .filter(pk=run_id)
+        .first()
+    )
     if found is None:
         raise ImportNotFound(_("没有这批导入：可能已经过期删除，请回到列表查看。"))
     return found
@@ -432,7 +482,11 @@ def find_run(actor: Actor, run_id: UUID) -> ImportRun:
 
 def find_runs(actor: Actor) -> QuerySet[ImportRun]:
     """Return the runs the actor may see, newest first."""
-    return ImportRun.objects.visible_to(actor).select_related("place", "organization").order_by("-created_at", "-id")
+    return (
+        ImportRun.objects.visible_to(actor)
+        .select_related("place", "organization")
+        .order_by("-created_at", "-id")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,10 +550,17 @@ def reported(run: ImportRun, rows: Sequence[ImportedRow]) -> list[Reported]:
                 row.line,
                 row.action,
                 report.get("title", ""),
-                tuple(_said(columns, column, code, details) for column, code, details in report.get("faults", ())),
+                tuple(
+                    _said(columns, column, code, details)
+                    for column, code, details in report.get("faults", ())
+                ),
                 tuple(_said(columns, "", code, details) for code, details in report.get("notes", ())),
                 tuple(
-                    (str(columns[code].title) if code in columns else code, _in_words(columns.get(code), old), _in_words(columns.get(code), new))
+                    (
+                        str(columns[code].title) if code in columns else code,
+                        _in_words(columns.get(code), old),
+                        _in_words(columns.get(code), new),
+                    )
                     for code, old, new in report.get("changes", ())
                 ),
                 row.target_id,

@@ -138,7 +138,9 @@ def _refuse_other_formats(data: bytes, name: str) -> None:
     head = data[:2048].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype html", b"<html", b"<table", b"<head", b"<meta")):
         raise FileRefused(
-            _("这是一个网页，不是表格（有的系统把网页另存为 .xls）。请用 Excel 或 WPS 打开后另存为 .xlsx 再导入。"),
+            _(
+                "这是一个网页，不是表格（有的系统把网页另存为 .xls）。请用 Excel 或 WPS 打开后另存为 .xlsx 再导入。"
+            ),
             code="file.web_page",
         )
     if head.startswith((b"<?xml", b"<workbook", b"<!doctype", b"<!entity")):
@@ -161,29 +163,37 @@ def _refuse_other_formats(data: bytes, name: str) -> None:
     for magic, kind in known:
         if head.startswith(magic):
             raise FileRefused(
-                _("这是 %(kind)s 文件，不是表格。请上传 .xlsx 或 .csv 文件。") % {"kind": kind}, code="file.not_a_table"
+                _("这是 %(kind)s 文件，不是表格。请上传 .xlsx 或 .csv 文件。") % {"kind": kind},
+                code="file.not_a_table",
             )
     ending = Path(name).suffix.lower()
     if ending in (".xlsx", ".xls", ".ods", ".xlsm", ".xlsb", ".et"):
         raise FileRefused(
-            _("文件名以 %(ending)s 结尾，内容却不是这种表格，可能已损坏。请用 Excel 或 WPS 重新另存为 .xlsx。")
+            _(
+                "文件名以 %(ending)s 结尾，内容却不是这种表格，可能已损坏。请用 Excel 或 WPS 重新另存为 .xlsx。"
+            )
             % {"ending": ending},
             code="file.wrong_type",
         )
 
 
 def _damaged() -> FileRefused:
-    return FileRefused(_("文件已损坏，无法读取。请用 Excel 或 WPS 打开后重新另存为 .xlsx。"), code="file.damaged")
+    return FileRefused(
+        _("文件已损坏，无法读取。请用 Excel 或 WPS 打开后重新另存为 .xlsx。"), code="file.damaged"
+    )
 
 
 def _bomb() -> FileRefused:
     return FileRefused(
-        _("文件解压后异常巨大，已拒绝读取。请只保留需要导入的工作表，另存为新的 .xlsx 或 .csv。"), code="file.bomb"
+        _("文件解压后异常巨大，已拒绝读取。请只保留需要导入的工作表，另存为新的 .xlsx 或 .csv。"),
+        code="file.bomb",
     )
 
 
 def _encrypted() -> FileRefused:
-    return FileRefused(_("文件设有密码，无法读取。请在 Excel 或 WPS 中取消密码后重新保存。"), code="file.encrypted")
+    return FileRefused(
+        _("文件设有密码，无法读取。请在 Excel 或 WPS 中取消密码后重新保存。"), code="file.encrypted"
+    )
 
 
 # --- zip containers: xlsx and ods ------------------------------------------------------------------------------------
@@ -210,7 +220,9 @@ def _open_zip(data: bytes, limits: Limits) -> Workbook:
     ):
         kind = "ods"
     else:
-        raise FileRefused(_("这是压缩包，不是表格。请解压后上传里面的 .xlsx 或 .csv 文件。"), code="file.not_a_table")
+        raise FileRefused(
+            _("这是压缩包，不是表格。请解压后上传里面的 .xlsx 或 .csv 文件。"), code="file.not_a_table"
+        )
     workbook = Workbook(kind, data, limits)
     _look_inside(workbook, members)
     return workbook
@@ -237,7 +249,9 @@ def _directory(data: bytes, limits: Limits) -> list[zipfile.ZipInfo]:
     total = 0
     for member in members:
         total += member.file_size
-        too_dense = member.file_size > 2**20 and member.file_size > limits.ratio * max(member.compress_size, 1)
+        too_dense = member.file_size > 2**20 and member.file_size > limits.ratio * max(
+            member.compress_size, 1
+        )
         if total > limits.unpacked_bytes or too_dense:
             raise _bomb()
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -289,7 +303,9 @@ _SHEET = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE)
 # Cells that hold something, beyond column Z or from row 100,000 on; an ordinary sheet has none of them.
 _FAR_CELL = re.compile(rb"\sr\s*=\s*[\"'](?:([A-Za-z]{2,4})(\d{1,8})|([A-Za-z])(\d{6,8}))[\"'][^>/]*>")
 _ERROR_CELL = re.compile(rb"<(?:\w+:)?c\s(?=[^>]*\st=[\"']e[\"'])[^>]*?\br=[\"']([A-Z]{1,3})(\d{1,7})[\"']")
-_HIDDEN_ROW = re.compile(rb"<(?:\w+:)?row\s(?=[^>]*\shidden=[\"'](?:1|true)[\"'])[^>]*?\br=[\"'](\d{1,7})[\"']")
+_HIDDEN_ROW = re.compile(
+    rb"<(?:\w+:)?row\s(?=[^>]*\shidden=[\"'](?:1|true)[\"'])[^>]*?\br=[\"'](\d{1,7})[\"']"
+)
 _REPEATED = re.compile(rb"number-columns-repeated=[\"'](\d{1,9})[\"'][^>/]*>")
 _OVERLAP = 4096
 
@@ -329,14 +345,17 @@ def _look_inside(workbook: Workbook, members: list[zipfile.ZipInfo]) -> None:
                 if b"hidden=" in text:
                     found.hidden_rows.update(int(row) - 1 for row in _HIDDEN_ROW.findall(text))
                 if b't="e"' in text or b"t='e'" in text:
-                    found.errors.update((int(row) - 1, _column(column)) for column, row in _ERROR_CELL.findall(text))
+                    found.errors.update(
+                        (int(row) - 1, _column(column)) for column, row in _ERROR_CELL.findall(text)
+                    )
                     if len(found.errors) > 200_000:
                         raise _bomb()
             elif is_content:
                 widest = max(widest, max((int(count) for count in _REPEATED.findall(text)), default=0))
             if widest > workbook.limits.columns:
                 raise FileRefused(
-                    _("表格超过 %(count)s 列。请删去多余的列，另存后再导入。") % {"count": workbook.limits.columns},
+                    _("表格超过 %(count)s 列。请删去多余的列，另存后再导入。")
+                    % {"count": workbook.limits.columns},
                     code="file.too_many_columns",
                 )
             if deepest * widest > 12_000_000:
@@ -412,7 +431,13 @@ def _parsed(workbook: Workbook) -> Iterator[Sheet]:
         # An unnamed file, not a pipe: nobody has to feed the child while its answer is read.
         source.write(workbook.data)
         source.seek(0)
-        command = [sys.executable, "-m", f"{__package__}.reading", str(limits.parser_bytes), str(limits.parser_seconds)]
+        command = [
+            sys.executable,
+            "-m",
+            f"{__package__}.reading",
+            str(limits.parser_bytes),
+            str(limits.parser_seconds),
+        ]
         child = subprocess.Popen(
             command,
             stdin=source,
@@ -429,7 +454,9 @@ def _parsed(workbook: Workbook) -> Iterator[Sheet]:
                 return
             if "refused" in head:
                 raise _encrypted() if head["refused"] == "encrypted" else _damaged()
-            rows = _finished_rows(messages, head, workbook._facts.get(head["sheet"], _SheetFacts()), limits, seen)
+            rows = _finished_rows(
+                messages, head, workbook._facts.get(head["sheet"], _SheetFacts()), limits, seen
+            )
             sheet = Sheet(head["sheet"], rows, head["hidden"], workbook._epoch)
             if head["too_many_merges"]:
                 sheet.notes.append("sheet.too_many_merges")
@@ -437,7 +464,8 @@ def _parsed(workbook: Workbook) -> Iterator[Sheet]:
             for _rest in rows:
                 seen += 1
         raise FileRefused(
-            _("这个工作簿读取时超出了内存或时间限制。请只保留需要的工作表，或另存为 .csv 再导入。"), code="file.too_heavy"
+            _("这个工作簿读取时超出了内存或时间限制。请只保留需要的工作表，或另存为 .csv 再导入。"),
+            code="file.too_heavy",
         )
     finally:
         child.kill()
@@ -469,7 +497,8 @@ def _finished_rows(
             count += 1
             if count > limits.rows:
                 raise FileRefused(
-                    _("表格超过 %(count)s 行。请拆成几个文件分别导入。") % {"count": limits.rows}, code="file.too_many_rows"
+                    _("表格超过 %(count)s 行。请拆成几个文件分别导入。") % {"count": limits.rows},
+                    code="file.too_many_rows",
                 )
             if left + len(values) > limits.columns:
                 raise FileRefused(
@@ -550,7 +579,9 @@ def _encoding(data: bytes, limits: Limits) -> str:
         _try(data, encoding)
         return encoding
     if b"\x00" in data:
-        raise FileRefused(_("这不是表格文件（含有二进制内容）。请上传 .xlsx 或 .csv 文件。"), code="file.binary")
+        raise FileRefused(
+            _("这不是表格文件（含有二进制内容）。请上传 .xlsx 或 .csv 文件。"), code="file.binary"
+        )
     try:
         codecs.decode(data, "utf-8")
         return "utf-8"
@@ -565,12 +596,16 @@ def _try(data: bytes, encoding: str) -> None:
         before = data[: error.start].decode(encoding, "ignore")
         raise _bad_line(len(re.findall("\r\n|\n|\r", before)) + 1) from None
     if "\x00" in text:
-        raise FileRefused(_("这不是表格文件（含有二进制内容）。请上传 .xlsx 或 .csv 文件。"), code="file.binary")
+        raise FileRefused(
+            _("这不是表格文件（含有二进制内容）。请上传 .xlsx 或 .csv 文件。"), code="file.binary"
+        )
 
 
 def _bad_line(line: int) -> FileRefused:
     return FileRefused(
-        _("第 %(line)s 行的文字编码损坏或与其他行不一致，无法正确读取。请在 Excel 或 WPS 中检查这一行，另存为 .xlsx 再导入。")
+        _(
+            "第 %(line)s 行的文字编码损坏或与其他行不一致，无法正确读取。请在 Excel 或 WPS 中检查这一行，另存为 .xlsx 再导入。"
+        )
         % {"line": line},
         code="file.bad_encoding",
     )
@@ -626,7 +661,8 @@ def _lines(data: bytes, encoding: str, limits: Limits) -> Iterator[str]:
     while line := stream.readline(longest):
         if len(line) >= longest and not line.endswith(("\n", "\r")):
             raise FileRefused(
-                _("文件里有一行长得异常，不像表格。请检查文件，或另存为 .xlsx 再导入。"), code="file.line_too_long"
+                _("文件里有一行长得异常，不像表格。请检查文件，或另存为 .xlsx 再导入。"),
+                code="file.line_too_long",
             )
         yield line
 
@@ -667,7 +703,8 @@ def _csv_rows(data: bytes, encoding: str, limits: Limits) -> Iterator[Row]:
         count += 1
         if count > limits.rows:
             raise FileRefused(
-                _("表格超过 %(count)s 行。请拆成几个文件分别导入。") % {"count": limits.rows}, code="file.too_many_rows"
+                _("表格超过 %(count)s 行。请拆成几个文件分别导入。") % {"count": limits.rows},
+                code="file.too_many_rows",
             )
         if len(values) > limits.columns:
             raise FileRefused(

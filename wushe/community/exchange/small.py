@@ -45,7 +45,9 @@ class SmallKind(ABC):
     def take_back(self, *, by: Actor, run: ImportRun) -> None:
         """Restore what the run changed and delete what it made, inside the caller's transaction."""
         changed = ImportedRow.objects.filter(run=run, action=UPDATE, is_kept=False).order_by("position")
-        self.restore(by=by, rows=[(row, json.loads(row.before)) for row in changed], at=dt.datetime.now(dt.UTC))
+        self.restore(
+            by=by, rows=[(row, json.loads(row.before)) for row in changed], at=dt.datetime.now(dt.UTC)
+        )
         operations.delete_created(run, self.model, self.parts)
 
     def _refuse_if_outdated(self, run: ImportRun, rows: Sequence[ImportedRow]) -> None:

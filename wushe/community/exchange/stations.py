@@ -37,7 +37,17 @@ from wushe.kernel.text import fold_name
 _TIER_WORDS = {
     "DISTRICT": ("区级", "区级总站", "社工总站", "总站", "县级", "县级社工总站", "district"),
     "STREET": ("街道", "街道级", "乡镇", "镇级", "街道社工站", "乡镇社工站", "社工站", "镇街", "street"),
-    "COMMUNITY": ("社区", "社区级", "村", "村级", "社工室", "社区社工室", "社工点", "社区社工站", "community"),
+    "COMMUNITY": (
+        "社区",
+        "社区级",
+        "村",
+        "村级",
+        "社工室",
+        "社区社工室",
+        "社工点",
+        "社区社工站",
+        "community",
+    ),
     "GRID": ("网格", "网格级", "服务点", "grid"),
 }
 
@@ -64,15 +74,56 @@ KIND = Kind(
             example="街道（乡镇）社工站",
             required=True,
         ),
-        *plans.place_columns(("服务区域", "所在社区", "覆盖区域", "服务范围"), _("服务区域"), _("社区、街道或区县的名称，或官方代码。")),
-        Column("address", _("地址"), ("详细地址", "站点地址", "办公地址", "address"), partial(values.line, limit=300), example="示范路 1 号"),
-        Column("phone", _("公开电话"), ("电话", "联系电话", "站点电话", "办公电话", "phone"), values.office_phone),
-        Column("opened_on", _("启用日期"), ("启用时间", "成立时间", "成立日期", "建站时间", "挂牌时间", "opened on", "opened"), values.past_date, example="2022-06-01"),
-        Column("yearly_budget_fen", _("年度经费（元）"), ("年度经费", "经费", "年度预算", "购买服务金额", "项目金额", "yearly budget"), values.money, example="500000"),
-        Column("owner", _("归口管理部门"), ("主管部门", "主管单位", "归口部门", "业务主管单位", "owner"), values.line),
-        Column("operator", _("运营机构"), ("承接机构", "承办机构", "运营单位", "承接单位", "服务机构", "operator"), values.line),
+        *plans.place_columns(
+            ("服务区域", "所在社区", "覆盖区域", "服务范围"),
+            _("服务区域"),
+            _("社区、街道或区县的名称，或官方代码。"),
+        ),
+        Column(
+            "address",
+            _("地址"),
+            ("详细地址", "站点地址", "办公地址", "address"),
+            partial(values.line, limit=300),
+            example="示范路 1 号",
+        ),
+        Column(
+            "phone", _("公开电话"), ("电话", "联系电话", "站点电话", "办公电话", "phone"), values.office_phone
+        ),
+        Column(
+            "opened_on",
+            _("启用日期"),
+            ("启用时间", "成立时间", "成立日期", "建站时间", "挂牌时间", "opened on", "opened"),
+            values.past_date,
+            example="2022-06-01",
+        ),
+        Column(
+            "yearly_budget_fen",
+            _("年度经费（元）"),
+            ("年度经费", "经费", "年度预算", "购买服务金额", "项目金额", "yearly budget"),
+            values.money,
+            example="500000",
+        ),
+        Column(
+            "owner",
+            _("归口管理部门"),
+            ("主管部门", "主管单位", "归口部门", "业务主管单位", "owner"),
+            values.line,
+        ),
+        Column(
+            "operator",
+            _("运营机构"),
+            ("承接机构", "承办机构", "运营单位", "承接单位", "服务机构", "operator"),
+            values.line,
+        ),
         Column("venue", _("办公场地"), ("场地", "venue"), values.line),
-        Column("is_public", _("在公开页面显示"), ("是否公开", "公开", "public"), values.yes_no, labels=YES_NO, example="是"),
+        Column(
+            "is_public",
+            _("在公开页面显示"),
+            ("是否公开", "公开", "public"),
+            values.yes_no,
+            labels=YES_NO,
+            example="是",
+        ),
     ),
     Station._meta.label,
 )
@@ -103,10 +154,14 @@ class Stations(SmallKind):
             place = check.place_of(one)
             tier = one.found.values.get("tier")
             if place is not None and tier and not rules.tier_fits(tier, place.level):
-                one.fault("tier", "station.tier_does_not_fit", tier=str(Station.Tier(tier).label), place=place.name)
+                one.fault(
+                    "tier", "station.tier_does_not_fit", tier=str(Station.Tier(tier).label), place=place.name
+                )
         here = {one.place.pk for one in planned if one.place is not None}
         known: dict[tuple[Any, str], list[Station]] = defaultdict(list)
-        for station in Station.objects.visible_to(check.by).select_related("place", "venue").filter(place__in=here):
+        for station in (
+            Station.objects.visible_to(check.by).select_related("place", "venue").filter(place__in=here)
+        ):
             known[station.place_id, fold_name(station.name)[:200]].append(station)
         answering = present_bodies(station for stations in known.values() for station in stations)
         venues: dict[tuple[Any, str], Venue] = {}
@@ -160,7 +215,12 @@ class Stations(SmallKind):
         one.payload = {"new": {name: _plain(value) for name, value in {**fields, "place": one.place}.items()}}
 
     def _update(
-        self, check: Check, one: Planned, station: Station, given: Mapping[str, Any], answering: Mapping[tuple[UUID, str], Organization]
+        self,
+        check: Check,
+        one: Planned,
+        station: Station,
+        given: Mapping[str, Any],
+        answering: Mapping[tuple[UUID, str], Organization],
     ) -> None:
         for name, capacity in _BODIES.items():
             present = answering.get((station.pk, capacity))
@@ -170,7 +230,11 @@ class Stations(SmallKind):
         if one.has_faults:
             return
         now: dict[str, Any] = {name: getattr(station, name) for name in ("name", *_FIELDS, "venue")}
-        changes = {name: given[name] for name in now if name in given and given[name] != ("" if now[name] is None else now[name])}
+        changes = {
+            name: given[name]
+            for name in now
+            if name in given and given[name] != ("" if now[name] is None else now[name])
+        }
         one.target_label, one.target_id = KIND.model_label, station.pk
         if not changes:
             one.action = SAME
@@ -182,7 +246,9 @@ class Stations(SmallKind):
             one.fault("name", "row.no_edit_right")
             return
         one.action = UPDATE
-        one.changes = [(name, _words(name, now[name]), _words(name, value)) for name, value in changes.items()]
+        one.changes = [
+            (name, _words(name, now[name]), _words(name, value)) for name, value in changes.items()
+        ]
         one.before = {name: _plain(now[name]) for name in changes}
         one.payload = {"changes": {name: _plain(value) for name, value in changes.items()}}
 
@@ -190,7 +256,9 @@ class Stations(SmallKind):
         """Open and change the stations through the room's operations, inside the caller's transaction."""
         new = [(row, payload["new"]) for row, payload in rows if "new" in payload]
         places = places_by_id(fields["place"] for _row, fields in new)
-        bodies = Organization.objects.in_bulk({UUID(f[name]) for _r, f in new for name in _BODIES if f.get(name)})
+        bodies = Organization.objects.in_bulk(
+            {UUID(f[name]) for _r, f in new for name in _BODIES if f.get(name)}
+        )
         venues = Venue.objects.in_bulk({UUID(f["venue"]) for _r, f in new if f.get("venue")})
         made = operations.open_stations(
             by=by,
@@ -218,11 +286,15 @@ class Stations(SmallKind):
         present = Station.objects.select_related("place").in_bulk([row.target_id for row, _fields in rows])
         venues = Venue.objects.in_bulk({UUID(f["venue"]) for _r, f in rows if f.get("venue")})
         for row, fields in rows:
-            operations.edit_station(by=by, station=present[row.target_id], at=at, **_decoded(fields, venues, keep_none=True))
+            operations.edit_station(
+                by=by, station=present[row.target_id], at=at, **_decoded(fields, venues, keep_none=True)
+            )
 
     def write(self, actor: Actor) -> tuple[QuerySet[Station], "_Writer"]:
         """Return the rows the actor may see, and what turns one into cells by column code."""
-        rows = Station.objects.visible_to(actor).filter(closed_on__isnull=True).select_related("place", "venue")
+        rows = (
+            Station.objects.visible_to(actor).filter(closed_on__isnull=True).select_related("place", "venue")
+        )
         return rows.order_by("place__path", "name", "id"), _Writer(actor)
 
 
@@ -246,9 +318,13 @@ class _Writer:
 
 def present_bodies(stations: Any) -> dict[tuple[UUID, str], Organization]:
     """Return who answers for each station today, by station and capacity."""
-    rows = Responsibility.objects.filter(station__in=[station.pk for station in stations], ended_on__isnull=True)
+    rows = Responsibility.objects.filter(
+        station__in=[station.pk for station in stations], ended_on__isnull=True
+    )
     return {
-        (row.station_id, row.capacity): row.organization for row in rows.select_related("organization") if row.station_id
+        (row.station_id, row.capacity): row.organization
+        for row in rows.select_related("organization")
+        if row.station_id
     }
 
 
@@ -262,8 +338,14 @@ def _words(name: str, value: Any) -> str:
     return shown(value.name if isinstance(value, Venue) else value)
 
 
-def _decoded(fields: Mapping[str, Any], venues: Mapping[UUID, Venue], *, keep_none: bool = False) -> dict[str, Any]:
-    found = {name: value for name, value in fields.items() if name not in ("place", *_BODIES) and (keep_none or value is not None)}
+def _decoded(
+    fields: Mapping[str, Any], venues: Mapping[UUID, Venue], *, keep_none: bool = False
+) -> dict[str, Any]:
+    found = {
+        name: value
+        for name, value in fields.items()
+        if name not in ("place", *_BODIES) and (keep_none or value is not None)
+    }
     if isinstance(found.get("opened_on"), str):
         found["opened_on"] = dt.date.fromisoformat(found["opened_on"])
     if found.get("venue"):

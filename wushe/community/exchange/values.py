@@ -37,7 +37,27 @@ class Reading:
 
 Parsed = Any
 
-_BLANK_WORDS: Final = frozenset({"", "无", "没有", "暂无", "-", "--", "—", "——", "/", "\\", "n/a", "na", "none", "null", "nil", "不详", "未知"})
+_BLANK_WORDS: Final = frozenset(
+    {
+        "",
+        "无",
+        "没有",
+        "暂无",
+        "-",
+        "--",
+        "—",
+        "——",
+        "/",
+        "\\",
+        "n/a",
+        "na",
+        "none",
+        "null",
+        "nil",
+        "不详",
+        "未知",
+    }
+)
 _DITTO: Final = frozenset({"同上", "同前", "〃", "″", "''", '"', "“", "”", "々", "ditto", "do", "do."})
 # Characters that show nothing and hide in copied text; a name keeps all that can be seen.
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
@@ -154,7 +174,12 @@ def person_name(cell: Cell, reading: Reading) -> str:
 
 def _is_han(character: str) -> bool:
     point = ord(character)
-    return 0x3400 <= point <= 0x9FFF or 0xF900 <= point <= 0xFAFF or 0x20000 <= point <= 0x3FFFF or character == "〇"
+    return (
+        0x3400 <= point <= 0x9FFF
+        or 0xF900 <= point <= 0xFAFF
+        or 0x20000 <= point <= 0x3FFFF
+        or character == "〇"
+    )
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
@@ -166,7 +191,9 @@ _DMY = re.compile(r"(\d{1,2})\s*[-./]\s*(\d{1,2})\s*[-./]\s*(\d{4})")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _CLOCK = re.compile(r"[ T]\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?$")
 _CHINESE_DIGITS = str.maketrans("〇零一二三四五六七八九", "00123456789")
-_CHINESE_DATE = re.compile(r"([〇零一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})[日号]")
+_CHINESE_DATE = re.compile(
+    r"([〇零一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})[日号]"
+)
 
 
 def date(cell: Cell, reading: Reading) -> dt.date:
@@ -195,7 +222,11 @@ def date(cell: Cell, reading: Reading) -> dt.date:
     found = _YMD.fullmatch(text)
     if found:
         year, month, day = found.groups()
-        return _day(int(year), int(month), int(day), cell) if len(year) == 4 else _short_year(int(year), int(month), int(day), cell, reading)
+        return (
+            _day(int(year), int(month), int(day), cell)
+            if len(year) == 4
+            else _short_year(int(year), int(month), int(day), cell, reading)
+        )
     found = _DMY.fullmatch(text)
     if found:
         first, second, year = map(int, found.groups())
@@ -314,7 +345,9 @@ def identity(cell: Cell, _reading: Reading) -> str:
 
 
 _PHONE_MARKS = re.compile(r"[、,，/／;；|\n\r]+|\s*(?:或|和|及)\s*")
-_PHONE_WORDS = re.compile(r"[（(][^（）()]{0,20}[)）]|[一-鿿]{1,4}[:：]?|(?:tel|phone|mobile|mob|cell)\.?:?", re.IGNORECASE)
+_PHONE_WORDS = re.compile(
+    r"[（(][^（）()]{0,20}[)）]|[一-鿿]{1,4}[:：]?|(?:tel|phone|mobile|mob|cell)\.?:?", re.IGNORECASE
+)
 
 
 def phones(cell: Cell, _reading: Reading) -> tuple[str, ...]:
@@ -418,8 +451,31 @@ _SEXES: Final = {
     **dict.fromkeys(("女", "女性", "女士", "女生", "小姐", "f", "female", "woman", "2", "♀"), "FEMALE"),
     **dict.fromkeys(("未知", "不详", "保密", "未填", "unknown", "0", "9", "未说明", "-"), "UNKNOWN"),
 }
-_YES: Final = frozenset({"是", "有", "√", "✓", "✔", "y", "yes", "true", "1", "对", "公开", "在用", "开放", "☑", "t"})
-_NO: Final = frozenset({"否", "无", "没有", "×", "✗", "✘", "x", "n", "no", "false", "0", "不", "不公开", "停用", "关闭", "☐", "f", "-"})
+_YES: Final = frozenset(
+    {"是", "有", "√", "✓", "✔", "y", "yes", "true", "1", "对", "公开", "在用", "开放", "☑", "t"}
+)
+_NO: Final = frozenset(
+    {
+        "否",
+        "无",
+        "没有",
+        "×",
+        "✗",
+        "✘",
+        "x",
+        "n",
+        "no",
+        "false",
+        "0",
+        "不",
+        "不公开",
+        "停用",
+        "关闭",
+        "☐",
+        "f",
+        "-",
+    }
+)
 
 
 def sex(cell: Cell, _reading: Reading) -> str:

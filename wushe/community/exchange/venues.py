@@ -52,29 +52,105 @@ KIND = Kind(
         Column(
             "name",
             _("场地名称"),
-            ("名称", "场地", "场所名称", "场所", "活动场所", "阵地名称", "空间名称", "房间", "name", "venue", "room"),
+            (
+                "名称",
+                "场地",
+                "场所名称",
+                "场所",
+                "活动场所",
+                "阵地名称",
+                "空间名称",
+                "房间",
+                "name",
+                "venue",
+                "room",
+            ),
             values.line,
             example="示范社区活动室",
             required=True,
             ditto=False,
         ),
-        *plans.place_columns(("所在社区", "所在地"), _("所在社区"), _("社区、街道或区县的名称，或官方代码。")),
-        Column("organization", _("管理单位"), ("管理方", "所属单位", "产权单位", "使用单位", "managed by", "organization"), values.line),
-        Column("address", _("地址"), ("详细地址", "地点", "位置", "场地地址", "address"), partial(values.line, limit=300), example="示范路 1 号"),
-        Column("capacity", _("容纳人数"), ("可容纳人数", "人数", "座位数", "容量", "capacity", "seats"), values.count, example="40"),
-        Column("equipment", _("设备"), ("设施", "设施设备", "配套设施", "设备设施", "equipment"), partial(values.line, limit=500), example="投影、桌椅"),
-        Column("is_step_free", _("无障碍通行"), ("无障碍", "无障碍设施", "step free", "accessible"), values.yes_no, labels=YES_NO, example="是"),
+        *plans.place_columns(
+            ("所在社区", "所在地"), _("所在社区"), _("社区、街道或区县的名称，或官方代码。")
+        ),
+        Column(
+            "organization",
+            _("管理单位"),
+            ("管理方", "所属单位", "产权单位", "使用单位", "managed by", "organization"),
+            values.line,
+        ),
+        Column(
+            "address",
+            _("地址"),
+            ("详细地址", "地点", "位置", "场地地址", "address"),
+            partial(values.line, limit=300),
+            example="示范路 1 号",
+        ),
+        Column(
+            "capacity",
+            _("容纳人数"),
+            ("可容纳人数", "人数", "座位数", "容量", "capacity", "seats"),
+            values.count,
+            example="40",
+        ),
+        Column(
+            "equipment",
+            _("设备"),
+            ("设施", "设施设备", "配套设施", "设备设施", "equipment"),
+            partial(values.line, limit=500),
+            example="投影、桌椅",
+        ),
+        Column(
+            "is_step_free",
+            _("无障碍通行"),
+            ("无障碍", "无障碍设施", "step free", "accessible"),
+            values.yes_no,
+            labels=YES_NO,
+            example="是",
+        ),
         Column("phone", _("公开电话"), ("电话", "联系电话", "预约电话", "phone"), values.office_phone),
-        Column("hours", _("开放时间"), ("开放时段", "营业时间", "服务时间", "opening hours", "hours"), _hours, example="周一至周五 9:00-12:00、14:00-17:30"),
-        Column("latitude", _("纬度"), ("latitude", "lat"), partial(values.degrees, most=90), example="39.60000"),
+        Column(
+            "hours",
+            _("开放时间"),
+            ("开放时段", "营业时间", "服务时间", "opening hours", "hours"),
+            _hours,
+            example="周一至周五 9:00-12:00、14:00-17:30",
+        ),
+        Column(
+            "latitude", _("纬度"), ("latitude", "lat"), partial(values.degrees, most=90), example="39.60000"
+        ),
         Column("longitude", _("经度"), ("longitude", "lng", "lon"), values.degrees, example="109.80000"),
-        Column("is_open", _("在用"), ("是否在用", "使用状态", "状态", "in use"), values.yes_no, labels=YES_NO, example="是"),
-        Column("is_public", _("在公开页面显示"), ("是否公开", "公开", "public"), values.yes_no, labels=YES_NO, example="是"),
+        Column(
+            "is_open",
+            _("在用"),
+            ("是否在用", "使用状态", "状态", "in use"),
+            values.yes_no,
+            labels=YES_NO,
+            example="是",
+        ),
+        Column(
+            "is_public",
+            _("在公开页面显示"),
+            ("是否公开", "公开", "public"),
+            values.yes_no,
+            labels=YES_NO,
+            example="是",
+        ),
     ),
     Venue._meta.label,
 )
 
-_FIELDS = ("address", "capacity", "equipment", "is_step_free", "phone", "latitude", "longitude", "is_open", "is_public")
+_FIELDS = (
+    "address",
+    "capacity",
+    "equipment",
+    "is_step_free",
+    "phone",
+    "latitude",
+    "longitude",
+    "is_open",
+    "is_public",
+)
 
 
 class Venues(SmallKind):
@@ -100,7 +176,9 @@ class Venues(SmallKind):
                 one.fault("latitude", "degrees.half")
         known: dict[tuple[Any, str], list[Venue]] = defaultdict(list)
         here = {one.place.pk for one in planned if one.place is not None}
-        for venue in Venue.objects.visible_to(check.by).select_related("place", "organization").filter(place__in=here):
+        for venue in (
+            Venue.objects.visible_to(check.by).select_related("place", "organization").filter(place__in=here)
+        ):
             known[venue.place_id, fold_name(venue.name)[:200]].append(venue)
         hours = present_hours(venue for venues in known.values() for venue in venues)
         for one in planned:
@@ -109,7 +187,12 @@ class Venues(SmallKind):
         return planned
 
     def _decide(
-        self, check: Check, one: Planned, matches: Sequence[Venue], hours: Mapping[UUID, str], finder: OrganizationFinder
+        self,
+        check: Check,
+        one: Planned,
+        matches: Sequence[Venue],
+        hours: Mapping[UUID, str],
+        finder: OrganizationFinder,
     ) -> None:
         assert one.place is not None
         given = one.found.values
@@ -121,7 +204,11 @@ class Venues(SmallKind):
             one.fault("name", "row.several_match", count=len(matches))
             return
         try:
-            body = finder.find(str(given["organization"]), near=one.place) if "organization" in given else check.default_organization
+            body = (
+                finder.find(str(given["organization"]), near=one.place)
+                if "organization" in given
+                else check.default_organization
+            )
         except Fault as fault:
             one.found.faults.append(("organization", fault))
             return
@@ -136,14 +223,25 @@ class Venues(SmallKind):
             return
         one.action, one.target_label, one.target_id = CREATE, KIND.model_label, new_id()
         fields = {name: given[name] for name in ("name", *_FIELDS, "hours") if name in given}
-        one.payload = {"new": {name: plain(value) for name, value in {**fields, "place": one.place, "organization": body}.items()}}
+        one.payload = {
+            "new": {
+                name: plain(value)
+                for name, value in {**fields, "place": one.place, "organization": body}.items()
+            }
+        }
 
     def _update(
         self, check: Check, one: Planned, venue: Venue, body: Organization | None, hours: Mapping[UUID, str]
     ) -> None:
         given = one.found.values
-        now: dict[str, Any] = {name: getattr(venue, name) for name in ("name", *_FIELDS)} | {"hours": hours.get(venue.pk, "")}
-        changes = {name: given[name] for name in now if name in given and given[name] != ("" if now[name] is None else now[name])}
+        now: dict[str, Any] = {name: getattr(venue, name) for name in ("name", *_FIELDS)} | {
+            "hours": hours.get(venue.pk, "")
+        }
+        changes = {
+            name: given[name]
+            for name in now
+            if name in given and given[name] != ("" if now[name] is None else now[name])
+        }
         if body is not None and body.pk != venue.organization_id:
             now["organization"], changes["organization"] = venue.organization, body
         one.target_label, one.target_id = KIND.model_label, venue.pk
@@ -164,7 +262,9 @@ class Venues(SmallKind):
         """Add and change the venues through the room's operations, inside the caller's transaction."""
         new = [(row, payload["new"]) for row, payload in rows if "new" in payload]
         places = places_by_id(fields["place"] for _row, fields in new)
-        bodies = Organization.objects.in_bulk({UUID(f["organization"]) for _r, f in new if f.get("organization")})
+        bodies = Organization.objects.in_bulk(
+            {UUID(f["organization"]) for _r, f in new if f.get("organization")}
+        )
         made = operations.add_venues(
             by=by,
             at=at,
@@ -173,7 +273,9 @@ class Venues(SmallKind):
                     **{
                         **{name: value for name, value in fields.items() if value is not None},
                         "place": places[UUID(fields["place"])],
-                        "organization": bodies[UUID(fields["organization"])] if fields.get("organization") else None,
+                        "organization": bodies[UUID(fields["organization"])]
+                        if fields.get("organization")
+                        else None,
                     }
                 )
                 for _row, fields in new
@@ -188,12 +290,18 @@ class Venues(SmallKind):
         self._edit(by, rows, at)
 
     def _edit(self, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
-        present = Venue.objects.select_related("place", "organization").in_bulk([row.target_id for row, _fields in rows])
-        bodies = Organization.objects.in_bulk({UUID(f["organization"]) for _r, f in rows if f.get("organization")})
+        present = Venue.objects.select_related("place", "organization").in_bulk(
+            [row.target_id for row, _fields in rows]
+        )
+        bodies = Organization.objects.in_bulk(
+            {UUID(f["organization"]) for _r, f in rows if f.get("organization")}
+        )
         for row, fields in rows:
             changes = dict(fields)
             if "organization" in changes:
-                changes["organization"] = bodies[UUID(changes["organization"])] if changes["organization"] else None
+                changes["organization"] = (
+                    bodies[UUID(changes["organization"])] if changes["organization"] else None
+                )
             if changes.get("hours") == "":
                 changes["hours"] = ()
             operations.edit_venue(by=by, venue=present[row.target_id], at=at, **changes)

@@ -33,8 +33,12 @@ SENTENCES: Final[dict[str, Any]] = {
     "date.in_the_future": _("%(value)s 还没有到。请核对。"),
     "date.too_long_ago": _("%(value)s 是一百多年以前，请核对年份。"),
     "date.birth_differs": _("出生日期 %(value)s 与证件号码里的出生日期不一致。请核对哪一个是对的。"),
-    "number.digits_lost": _("号码被表格软件当成数字，后面几位已经丢失。请先把这一列设为“文本”格式，再重新输入。"),
-    "number.became_date": _("号码被表格软件变成了日期（%(value)s）。请先把这一列设为“文本”格式，再重新输入。"),
+    "number.digits_lost": _(
+        "号码被表格软件当成数字，后面几位已经丢失。请先把这一列设为“文本”格式，再重新输入。"
+    ),
+    "number.became_date": _(
+        "号码被表格软件变成了日期（%(value)s）。请先把这一列设为“文本”格式，再重新输入。"
+    ),
     "identity.not_one": _("证件号码不对。请核对位数和最后一位。"),
     "identity.wrong": _("证件号码没有通过校验，可能抄错了一位。请对照证件核对。"),
     "phone.not_one": _("“%(value)s”不是完整的电话号码。手机 11 位；座机请加区号。"),
@@ -47,7 +51,9 @@ SENTENCES: Final[dict[str, Any]] = {
     "money.not_one": _("“%(value)s”不是金额。请写成 120000 或 12万。"),
     "degrees.not_one": _("“%(value)s”不是经纬度。请写成小数，例如 109.80000。"),
     "degrees.half": _("经度和纬度要么都填，要么都不填。"),
-    "hours.not_clear": _("“%(value)s”没看懂。可以这样写：周一至周五 9:00-12:00、14:00-17:30；周六 9:00-12:00"),
+    "hours.not_clear": _(
+        "“%(value)s”没看懂。可以这样写：周一至周五 9:00-12:00、14:00-17:30；周六 9:00-12:00"
+    ),
     "sex.not_one": _("“%(value)s”不是性别。请写男或女，不知道就空着。"),
     "yes_no.not_one": _("“%(value)s”请改成“是”或“否”。"),
     "choice.not_one": _("“%(value)s”不在可选的%(what)s里。可选：%(options)s。"),
@@ -74,7 +80,9 @@ SENTENCES: Final[dict[str, Any]] = {
     "row.number_of_another": _("这个志愿者编号登记在另一个姓名下。请核对编号和姓名。"),
     "row.identity_of_another": _("这个证件号码登记在另一个姓名下。请核对证件号码和姓名。"),
     "row.identity_differs": _("此人已登记的证件号码与表里的不同。请核对。"),
-    "row.several_match": _("现有记录里有 %(count)s 个人都像是这一个。请写上志愿者编号、电话或出生日期，或先合并重复的记录。"),
+    "row.several_match": _(
+        "现有记录里有 %(count)s 个人都像是这一个。请写上志愿者编号、电话或出生日期，或先合并重复的记录。"
+    ),
     "row.no_edit_right": _("已有这条记录，但您不能修改它。"),
     # --- notes: taken over, but worth a look
     "row.hidden": _("这一行在表格里是隐藏的（可能是筛选留下的），也会一起导入。"),
@@ -103,7 +111,9 @@ def sentence(code: str, details: Mapping[str, Any], options: Sequence[str] = ())
         return explain(people.Fault("", code, dict(details)))
     if text is None:
         return str(FALLBACK) % {"code": code}
-    filled: dict[str, Any] = {key: _joined(value) if isinstance(value, list | tuple) else value for key, value in details.items()}
+    filled: dict[str, Any] = {
+        key: _joined(value) if isinstance(value, list | tuple) else value for key, value in details.items()
+    }
     filled.setdefault("options", _joined(options))
     filled.setdefault("value", "")
     for name in ("what", "by"):  # these are themselves words to be translated

@@ -89,7 +89,12 @@ def export(*, by: Actor, kind: str, to: IO[bytes], format: str = "xlsx") -> int:
             by=by,
             verb="export",
             target=(about.model_label, ""),
-            after={"kind": kind, "rows": written, "columns": [column.code for column in columns], "format": format},
+            after={
+                "kind": kind,
+                "rows": written,
+                "columns": [column.code for column in columns],
+                "format": format,
+            },
             place_path=min(paths, key=len, default="/"),
         )
     return written
@@ -142,7 +147,13 @@ def _write_xlsx(to: IO[bytes], kind: Kind, columns: list[Column], rows: Iterator
 
 def _workbook(to: Any) -> Any:
     return xlsxwriter.Workbook(
-        to, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+        to,
+        {
+            "constant_memory": True,
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "strings_to_numbers": False,
+        },
     )
 
 
@@ -179,9 +190,21 @@ def write_template(kind: str, to: IO[bytes], format: str = "xlsx") -> None:
         labels = [str(label) for label in column.labels.values()]
         listed = ",".join(labels)
         if labels and len(listed) <= 255:
-            sheet.data_validation(1, index, 5000, index, {"validate": "list", "source": labels, "error_type": "warning"})
-        explained = " ".join(filter(None, [str(column.help), _("可填：%(options)s。") % {"options": _("、").join(labels)} if labels else ""]))
-        for at, cell in enumerate((str(column.title), _("是") if column.required else "", column.example, explained)):
+            sheet.data_validation(
+                1, index, 5000, index, {"validate": "list", "source": labels, "error_type": "warning"}
+            )
+        explained = " ".join(
+            filter(
+                None,
+                [
+                    str(column.help),
+                    _("可填：%(options)s。") % {"options": _("、").join(labels)} if labels else "",
+                ],
+            )
+        )
+        for at, cell in enumerate(
+            (str(column.title), _("是") if column.required else "", column.example, explained)
+        ):
             guide.write_string(index + 1, at, cell, wrap)
     workbook.close()
 
@@ -210,10 +233,14 @@ def write_faults(
     marked = workbook.add_format({"bg_color": "#F9D9D5", "border": 1, "border_color": "#B3261E"})
     count = 0
     for number, (name, header, rows) in enumerate(runs.walk(by, seen, data), start=1):
-        sheet = workbook.add_worksheet((name or str(about.title))[:28].translate(_SHEET_NAME) + (f" {number}" if number > 1 else ""))
+        sheet = workbook.add_worksheet(
+            (name or str(about.title))[:28].translate(_SHEET_NAME) + (f" {number}" if number > 1 else "")
+        )
         width = max((heading.position for heading in header.headings), default=0) + 1
         titles = {heading.position: heading.text.split(" / ")[-1] for heading in header.headings}
-        columns = {str(about.column(code).title): at for code, at in runs.positions(header, seen.columns).items()}
+        columns = {
+            str(about.column(code).title): at for code, at in runs.positions(header, seen.columns).items()
+        }
         for at in range(width):
             sheet.write_string(0, at, titles.get(at, ""), bold)
         sheet.write_string(0, width, _("请改正（导入时不读这一列）"), bold)
@@ -227,10 +254,19 @@ def write_faults(
             line += 1
             bad = {columns.get(fault.column) for fault in said.faults} if said else set()
             for at in range(width):
-                _write_cell(sheet, line, at, row.cells[at] if at < len(row.cells) else None, marked if at in bad else None)
+                _write_cell(
+                    sheet,
+                    line,
+                    at,
+                    row.cells[at] if at < len(row.cells) else None,
+                    marked if at in bad else None,
+                )
             count += 1
             if said is not None:
-                reasons = _("；").join(_("%(column)s：%(text)s") % {"column": f.column, "text": f.text} if f.column else f.text for f in said.faults)
+                reasons = _("；").join(
+                    _("%(column)s：%(text)s") % {"column": f.column, "text": f.text} if f.column else f.text
+                    for f in said.faults
+                )
                 sheet.write_string(line, width, _("第 %(line)s 行：") % {"line": row.number} + reasons)
     workbook.close()
     return count
@@ -241,7 +277,9 @@ _SHEET_NAME = str.maketrans(dict.fromkeys("[]:*?/\\'", " "))
 
 def _write_cell(sheet: Any, row: int, column: int, cell: Cell, style: Any) -> None:
     if isinstance(cell, float) and cell.is_integer() and abs(cell) >= 10**15:
-        sheet.write_string(row, column, f"{cell:.0f}", style)  # its end is lost already; at least it shows what is there
+        sheet.write_string(
+            row, column, f"{cell:.0f}", style
+        )  # its end is lost already; at least it shows what is there
         return
     text = "" if cell is None else values.as_text(cell)
     if text:

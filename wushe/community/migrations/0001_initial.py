@@ -11,743 +11,1837 @@ import wushe.kernel.ids
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Duty',
+            name="Duty",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('code', wushe.kernel.fields.KeyField(max_length=40, unique=True)),
-                ('name', models.CharField(max_length=80)),
-                ('name_en', models.CharField(max_length=80)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("code", wushe.kernel.fields.KeyField(max_length=40, unique=True)),
+                ("name", models.CharField(max_length=80)),
+                ("name_en", models.CharField(max_length=80)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='PlaceTally',
+            name="PlaceTally",
             fields=[
-                ('path', wushe.kernel.fields.KeyField(max_length=200, primary_key=True, serialize=False)),
-                ('numbers', models.JSONField(default=dict)),
-                ('shared', models.JSONField(default=dict)),
-                ('counted_at', models.DateTimeField()),
+                ("path", wushe.kernel.fields.KeyField(max_length=200, primary_key=True, serialize=False)),
+                ("numbers", models.JSONField(default=dict)),
+                ("shared", models.JSONField(default=dict)),
+                ("counted_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Skill',
+            name="Skill",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('code', wushe.kernel.fields.KeyField(max_length=40, unique=True)),
-                ('name', models.CharField(max_length=80)),
-                ('name_en', models.CharField(max_length=80)),
-                ('needs_license', models.BooleanField(default=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("code", wushe.kernel.fields.KeyField(max_length=40, unique=True)),
+                ("name", models.CharField(max_length=80)),
+                ("name_en", models.CharField(max_length=80)),
+                ("needs_license", models.BooleanField(default=False)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='ColumnChoice',
+            name="ColumnChoice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account', wushe.kernel.fields.KeyField(blank=True, max_length=36)),
-                ('kind', models.CharField(max_length=20)),
-                ('heading', wushe.kernel.fields.KeyField(max_length=80)),
-                ('column', models.CharField(blank=True, max_length=40)),
-                ('chosen_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("account", wushe.kernel.fields.KeyField(blank=True, max_length=36)),
+                ("kind", models.CharField(max_length=20)),
+                ("heading", wushe.kernel.fields.KeyField(max_length=80)),
+                ("column", models.CharField(blank=True, max_length=40)),
+                ("chosen_at", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('account', 'kind', 'heading'), name='column_choice_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("account", "kind", "heading"), name="column_choice_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Person',
+            name="Person",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200, verbose_name='姓名')),
-                ('name_key', wushe.kernel.fields.KeyField(db_index=True, editable=False, max_length=200)),
-                ('sex', models.CharField(choices=[('UNKNOWN', '未填'), ('FEMALE', '女'), ('MALE', '男')], default='UNKNOWN', max_length=8, verbose_name='性别')),
-                ('birth_on', models.DateField(blank=True, null=True, verbose_name='出生日期')),
-                ('volunteer_number', wushe.kernel.fields.KeyField(blank=True, max_length=20, null=True, unique=True, verbose_name='志愿者编号')),
-                ('address', wushe.kernel.fields.EncryptedField(blank=True, purpose='person.address', verbose_name='住址')),
-                ('identity_number', wushe.kernel.fields.EncryptedField(blank=True, purpose='person.identity', verbose_name='证件号码')),
-                ('identity_index', wushe.kernel.fields.KeyField(blank=True, db_index=True, editable=False, max_length=32)),
-                ('note', wushe.kernel.fields.EncryptedField(blank=True, purpose='person.note', verbose_name='备注')),
-                ('status', models.CharField(choices=[('ACTIVE', '在册'), ('MERGED', '已合并'), ('ERASED', '已删除')], default='ACTIVE', max_length=8)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('merged_into', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='merged_from', to='community.person')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, verbose_name="姓名")),
+                ("name_key", wushe.kernel.fields.KeyField(db_index=True, editable=False, max_length=200)),
+                (
+                    "sex",
+                    models.CharField(
+                        choices=[("UNKNOWN", "未填"), ("FEMALE", "女"), ("MALE", "男")],
+                        default="UNKNOWN",
+                        max_length=8,
+                        verbose_name="性别",
+                    ),
+                ),
+                ("birth_on", models.DateField(blank=True, null=True, verbose_name="出生日期")),
+                (
+                    "volunteer_number",
+                    wushe.kernel.fields.KeyField(
+                        blank=True, max_length=20, null=True, unique=True, verbose_name="志愿者编号"
+                    ),
+                ),
+                (
+                    "address",
+                    wushe.kernel.fields.EncryptedField(
+                        blank=True, purpose="person.address", verbose_name="住址"
+                    ),
+                ),
+                (
+                    "identity_number",
+                    wushe.kernel.fields.EncryptedField(
+                        blank=True, purpose="person.identity", verbose_name="证件号码"
+                    ),
+                ),
+                (
+                    "identity_index",
+                    wushe.kernel.fields.KeyField(blank=True, db_index=True, editable=False, max_length=32),
+                ),
+                (
+                    "note",
+                    wushe.kernel.fields.EncryptedField(
+                        blank=True, purpose="person.note", verbose_name="备注"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("ACTIVE", "在册"), ("MERGED", "已合并"), ("ERASED", "已删除")],
+                        default="ACTIVE",
+                        max_length=8,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "merged_into",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="merged_from",
+                        to="community.person",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('number', wushe.kernel.fields.KeyField(max_length=20, unique=True, verbose_name='账号')),
-                ('phone_index', wushe.kernel.fields.KeyField(blank=True, editable=False, max_length=32, null=True, unique=True)),
-                ('second_factor', wushe.kernel.fields.EncryptedField(blank=True, purpose='account.second_factor')),
-                ('second_factor_at', models.DateTimeField(blank=True, null=True)),
-                ('second_factor_step', models.BigIntegerField(default=0)),
-                ('is_active', models.BooleanField(default=True)),
-                ('must_change_password', models.BooleanField(default=False)),
-                ('password_set_by', models.UUIDField(blank=True, null=True)),
-                ('session_round', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('person', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='account', to='community.person')),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("number", wushe.kernel.fields.KeyField(max_length=20, unique=True, verbose_name="账号")),
+                (
+                    "phone_index",
+                    wushe.kernel.fields.KeyField(
+                        blank=True, editable=False, max_length=32, null=True, unique=True
+                    ),
+                ),
+                (
+                    "second_factor",
+                    wushe.kernel.fields.EncryptedField(blank=True, purpose="account.second_factor"),
+                ),
+                ("second_factor_at", models.DateTimeField(blank=True, null=True)),
+                ("second_factor_step", models.BigIntegerField(default=0)),
+                ("is_active", models.BooleanField(default=True)),
+                ("must_change_password", models.BooleanField(default=False)),
+                ("password_set_by", models.UUIDField(blank=True, null=True)),
+                ("session_round", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "person",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="account",
+                        to="community.person",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PersonKey',
+            name="PersonKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('N', '姓名'), ('P', '拼音'), ('Q', '拼音（另一读音）'), ('I', '拼音首字母'), ('S', '姓名末尾')], max_length=1)),
-                ('key', wushe.kernel.fields.KeyField(max_length=60)),
-                ('county', wushe.kernel.fields.KeyField(blank=True, max_length=12)),
-                ('street', wushe.kernel.fields.KeyField(blank=True, max_length=12)),
-                ('person', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='keys', to='community.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("N", "姓名"),
+                            ("P", "拼音"),
+                            ("Q", "拼音（另一读音）"),
+                            ("I", "拼音首字母"),
+                            ("S", "姓名末尾"),
+                        ],
+                        max_length=1,
+                    ),
+                ),
+                ("key", wushe.kernel.fields.KeyField(max_length=60)),
+                ("county", wushe.kernel.fields.KeyField(blank=True, max_length=12)),
+                ("street", wushe.kernel.fields.KeyField(blank=True, max_length=12)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="keys",
+                        to="community.person",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PersonMerge',
+            name="PersonMerge",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('moved', models.JSONField(default=dict)),
-                ('sealed', models.TextField(blank=True)),
-                ('merged_at', models.DateTimeField()),
-                ('merged_by', models.CharField(max_length=200)),
-                ('undo_until', models.DateTimeField()),
-                ('undone_at', models.DateTimeField(blank=True, null=True)),
-                ('gone', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='merges_gone', to='community.person')),
-                ('kept', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='merges_kept', to='community.person')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("moved", models.JSONField(default=dict)),
+                ("sealed", models.TextField(blank=True)),
+                ("merged_at", models.DateTimeField()),
+                ("merged_by", models.CharField(max_length=200)),
+                ("undo_until", models.DateTimeField()),
+                ("undone_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "gone",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="merges_gone",
+                        to="community.person",
+                    ),
+                ),
+                (
+                    "kept",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="merges_kept",
+                        to="community.person",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Place',
+            name="Place",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('code', wushe.kernel.fields.KeyField(blank=True, max_length=12, null=True, verbose_name='区划代码')),
-                ('name', models.CharField(max_length=200, verbose_name='名称')),
-                ('level', models.PositiveSmallIntegerField(choices=[(1, '省级'), (2, '地级'), (3, '区县'), (4, '街道/乡镇'), (5, '社区/村'), (6, '网格'), (7, '楼栋')], verbose_name='级别')),
-                ('kind', models.CharField(blank=True, choices=[('', '未分'), ('URBAN', '城镇'), ('RURAL', '乡村')], default='', max_length=5, verbose_name='城乡')),
-                ('path', wushe.kernel.fields.KeyField(editable=False, max_length=250)),
-                ('valid_from', models.DateField(default=datetime.date(1, 1, 1), verbose_name='设立日期')),
-                ('valid_until', models.DateField(blank=True, null=True, verbose_name='撤销日期')),
-                ('state_from', models.DateField(default=datetime.date(1, 1, 1), editable=False)),
-                ('latitude', models.FloatField(blank=True, null=True, verbose_name='纬度')),
-                ('longitude', models.FloatField(blank=True, null=True, verbose_name='经度')),
-                ('name_key', wushe.kernel.fields.KeyField(editable=False, max_length=200)),
-                ('pinyin', wushe.kernel.fields.KeyField(editable=False, max_length=100)),
-                ('initials', wushe.kernel.fields.KeyField(editable=False, max_length=100)),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='community.place', verbose_name='上级')),
-                ('successor', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='predecessors', to='community.place')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "code",
+                    wushe.kernel.fields.KeyField(
+                        blank=True, max_length=12, null=True, verbose_name="区划代码"
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, verbose_name="名称")),
+                (
+                    "level",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (1, "省级"),
+                            (2, "地级"),
+                            (3, "区县"),
+                            (4, "街道/乡镇"),
+                            (5, "社区/村"),
+                            (6, "网格"),
+                            (7, "楼栋"),
+                        ],
+                        verbose_name="级别",
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        blank=True,
+                        choices=[("", "未分"), ("URBAN", "城镇"), ("RURAL", "乡村")],
+                        default="",
+                        max_length=5,
+                        verbose_name="城乡",
+                    ),
+                ),
+                ("path", wushe.kernel.fields.KeyField(editable=False, max_length=250)),
+                ("valid_from", models.DateField(default=datetime.date(1, 1, 1), verbose_name="设立日期")),
+                ("valid_until", models.DateField(blank=True, null=True, verbose_name="撤销日期")),
+                ("state_from", models.DateField(default=datetime.date(1, 1, 1), editable=False)),
+                ("latitude", models.FloatField(blank=True, null=True, verbose_name="纬度")),
+                ("longitude", models.FloatField(blank=True, null=True, verbose_name="经度")),
+                ("name_key", wushe.kernel.fields.KeyField(editable=False, max_length=200)),
+                ("pinyin", wushe.kernel.fields.KeyField(editable=False, max_length=100)),
+                ("initials", wushe.kernel.fields.KeyField(editable=False, max_length=100)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="community.place",
+                        verbose_name="上级",
+                    ),
+                ),
+                (
+                    "successor",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="predecessors",
+                        to="community.place",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='person',
-            name='place',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='people', to='community.place', verbose_name='所在社区'),
+            model_name="person",
+            name="place",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="people",
+                to="community.place",
+                verbose_name="所在社区",
+            ),
         ),
         migrations.CreateModel(
-            name='Organization',
+            name="Organization",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200, verbose_name='名称')),
-                ('name_key', wushe.kernel.fields.KeyField(db_index=True, editable=False, max_length=200)),
-                ('kind', models.CharField(choices=[('PARTY_BODY', '党组织'), ('DEPARTMENT', '政府部门'), ('STREET_OFFICE', '街道办事处（乡镇政府）'), ('RESIDENTS_COMMITTEE', '居民委员会'), ('VILLAGERS_COMMITTEE', '村民委员会'), ('SOCIAL_WORK_AGENCY', '社会工作服务机构'), ('COMMUNITY_ORGANIZATION', '社区社会组织'), ('SOCIAL_ORGANIZATION', '其他社会组织'), ('VOLUNTEER_ORGANIZATION', '志愿服务组织'), ('VOLUNTEER_TEAM', '志愿服务队伍'), ('CHARITY', '慈善组织'), ('COMMUNITY_FOUNDATION', '社区基金会'), ('FIRM', '企业'), ('UNIVERSITY', '高校'), ('TRADE_ASSOCIATION', '行业协会'), ('OWNERS_COMMITTEE', '业主委员会'), ('PROPERTY_COMPANY', '物业服务企业'), ('PUBLIC_INSTITUTION', '事业单位')], max_length=24, verbose_name='类型')),
-                ('registration', models.CharField(choices=[('REGISTERED', '已登记'), ('FILED', '已备案'), ('NONE', '未登记')], default='NONE', max_length=10, verbose_name='登记情况')),
-                ('credit_code', wushe.kernel.fields.KeyField(blank=True, max_length=18, null=True, unique=True, verbose_name='统一社会信用代码')),
-                ('path', wushe.kernel.fields.KeyField(editable=False, max_length=240, unique=True)),
-                ('purpose', models.TextField(blank=True, max_length=2000, verbose_name='宗旨与业务')),
-                ('address', models.CharField(blank=True, max_length=300, verbose_name='地址')),
-                ('office_phone', models.CharField(blank=True, max_length=40, verbose_name='公开电话')),
-                ('contact_name', wushe.kernel.fields.EncryptedField(blank=True, purpose='organization.contact_name', verbose_name='联系人')),
-                ('contact_phone', wushe.kernel.fields.EncryptedField(blank=True, purpose='organization.contact_phone', verbose_name='联系人电话')),
-                ('founded_on', models.DateField(blank=True, null=True, verbose_name='成立日期')),
-                ('status', models.CharField(choices=[('ACTIVE', '活跃'), ('DORMANT', '休眠'), ('CLOSED', '已注销')], default='ACTIVE', max_length=8, verbose_name='状态')),
-                ('closed_on', models.DateField(blank=True, null=True)),
-                ('is_public', models.BooleanField(default=True, verbose_name='在公开页面显示')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='community.organization')),
-                ('place', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='organizations', to='community.place', verbose_name='所在地')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, verbose_name="名称")),
+                ("name_key", wushe.kernel.fields.KeyField(db_index=True, editable=False, max_length=200)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("PARTY_BODY", "党组织"),
+                            ("DEPARTMENT", "政府部门"),
+                            ("STREET_OFFICE", "街道办事处（乡镇政府）"),
+                            ("RESIDENTS_COMMITTEE", "居民委员会"),
+                            ("VILLAGERS_COMMITTEE", "村民委员会"),
+                            ("SOCIAL_WORK_AGENCY", "社会工作服务机构"),
+                            ("COMMUNITY_ORGANIZATION", "社区社会组织"),
+                            ("SOCIAL_ORGANIZATION", "其他社会组织"),
+                            ("VOLUNTEER_ORGANIZATION", "志愿服务组织"),
+                            ("VOLUNTEER_TEAM", "志愿服务队伍"),
+                            ("CHARITY", "慈善组织"),
+                            ("COMMUNITY_FOUNDATION", "社区基金会"),
+                            ("FIRM", "企业"),
+                            ("UNIVERSITY", "高校"),
+                            ("TRADE_ASSOCIATION", "行业协会"),
+                            ("OWNERS_COMMITTEE", "业主委员会"),
+                            ("PROPERTY_COMPANY", "物业服务企业"),
+                            ("PUBLIC_INSTITUTION", "事业单位"),
+                        ],
+                        max_length=24,
+                        verbose_name="类型",
+                    ),
+                ),
+                (
+                    "registration",
+                    models.CharField(
+                        choices=[("REGISTERED", "已登记"), ("FILED", "已备案"), ("NONE", "未登记")],
+                        default="NONE",
+                        max_length=10,
+                        verbose_name="登记情况",
+                    ),
+                ),
+                (
+                    "credit_code",
+                    wushe.kernel.fields.KeyField(
+                        blank=True, max_length=18, null=True, unique=True, verbose_name="统一社会信用代码"
+                    ),
+                ),
+                ("path", wushe.kernel.fields.KeyField(editable=False, max_length=240, unique=True)),
+                ("purpose", models.TextField(blank=True, max_length=2000, verbose_name="宗旨与业务")),
+                ("address", models.CharField(blank=True, max_length=300, verbose_name="地址")),
+                ("office_phone", models.CharField(blank=True, max_length=40, verbose_name="公开电话")),
+                (
+                    "contact_name",
+                    wushe.kernel.fields.EncryptedField(
+                        blank=True, purpose="organization.contact_name", verbose_name="联系人"
+                    ),
+                ),
+                (
+                    "contact_phone",
+                    wushe.kernel.fields.EncryptedField(
+                        blank=True, purpose="organization.contact_phone", verbose_name="联系人电话"
+                    ),
+                ),
+                ("founded_on", models.DateField(blank=True, null=True, verbose_name="成立日期")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("ACTIVE", "活跃"), ("DORMANT", "休眠"), ("CLOSED", "已注销")],
+                        default="ACTIVE",
+                        max_length=8,
+                        verbose_name="状态",
+                    ),
+                ),
+                ("closed_on", models.DateField(blank=True, null=True)),
+                ("is_public", models.BooleanField(default=True, verbose_name="在公开页面显示")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="community.organization",
+                    ),
+                ),
+                (
+                    "place",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="organizations",
+                        to="community.place",
+                        verbose_name="所在地",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ImportRun',
+            name="ImportRun",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=20)),
-                ('file_name', models.CharField(max_length=200)),
-                ('digest', wushe.kernel.fields.KeyField(max_length=64)),
-                ('stored_name', models.CharField(blank=True, max_length=40)),
-                ('created_by', models.CharField(max_length=200)),
-                ('created_by_account', models.UUIDField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('status', models.CharField(choices=[('WAITING', '等待确认列名'), ('CHECKING', '正在检查'), ('REFUSED', '文件无法读取'), ('CHECKED', '已检查，未导入'), ('APPLYING', '正在导入'), ('DONE', '已导入'), ('UNDOING', '正在撤销'), ('UNDONE', '已撤销')], default='WAITING', max_length=8)),
-                ('columns', models.JSONField(default=dict)),
-                ('headings', models.JSONField(default=list)),
-                ('notes', models.JSONField(default=list)),
-                ('problem', models.JSONField(blank=True, null=True)),
-                ('shape', models.CharField(blank=True, max_length=64)),
-                ('progress', models.PositiveIntegerField(default=0)),
-                ('row_count', models.PositiveIntegerField(default=0)),
-                ('created_count', models.PositiveIntegerField(default=0)),
-                ('updated_count', models.PositiveIntegerField(default=0)),
-                ('unchanged_count', models.PositiveIntegerField(default=0)),
-                ('fault_count', models.PositiveIntegerField(default=0)),
-                ('note_count', models.PositiveIntegerField(default=0)),
-                ('kept_count', models.PositiveIntegerField(default=0)),
-                ('checked_at', models.DateTimeField(blank=True, null=True)),
-                ('done_at', models.DateTimeField(blank=True, null=True)),
-                ('undone_at', models.DateTimeField(blank=True, null=True)),
-                ('organization', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='imports', to='community.organization')),
-                ('default_place', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='community.place')),
-                ('place', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='imports', to='community.place')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=20)),
+                ("file_name", models.CharField(max_length=200)),
+                ("digest", wushe.kernel.fields.KeyField(max_length=64)),
+                ("stored_name", models.CharField(blank=True, max_length=40)),
+                ("created_by", models.CharField(max_length=200)),
+                ("created_by_account", models.UUIDField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("WAITING", "等待确认列名"),
+                            ("CHECKING", "正在检查"),
+                            ("REFUSED", "文件无法读取"),
+                            ("CHECKED", "已检查，未导入"),
+                            ("APPLYING", "正在导入"),
+                            ("DONE", "已导入"),
+                            ("UNDOING", "正在撤销"),
+                            ("UNDONE", "已撤销"),
+                        ],
+                        default="WAITING",
+                        max_length=8,
+                    ),
+                ),
+                ("columns", models.JSONField(default=dict)),
+                ("headings", models.JSONField(default=list)),
+                ("notes", models.JSONField(default=list)),
+                ("problem", models.JSONField(blank=True, null=True)),
+                ("shape", models.CharField(blank=True, max_length=64)),
+                ("progress", models.PositiveIntegerField(default=0)),
+                ("row_count", models.PositiveIntegerField(default=0)),
+                ("created_count", models.PositiveIntegerField(default=0)),
+                ("updated_count", models.PositiveIntegerField(default=0)),
+                ("unchanged_count", models.PositiveIntegerField(default=0)),
+                ("fault_count", models.PositiveIntegerField(default=0)),
+                ("note_count", models.PositiveIntegerField(default=0)),
+                ("kept_count", models.PositiveIntegerField(default=0)),
+                ("checked_at", models.DateTimeField(blank=True, null=True)),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                ("undone_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="imports",
+                        to="community.organization",
+                    ),
+                ),
+                (
+                    "default_place",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="community.place",
+                    ),
+                ),
+                (
+                    "place",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="imports",
+                        to="community.place",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PlaceEra',
+            name="PlaceEra",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', wushe.kernel.fields.KeyField(blank=True, max_length=12, null=True)),
-                ('name', models.CharField(max_length=200)),
-                ('level', models.PositiveSmallIntegerField(choices=[(1, '省级'), (2, '地级'), (3, '区县'), (4, '街道/乡镇'), (5, '社区/村'), (6, '网格'), (7, '楼栋')])),
-                ('path', wushe.kernel.fields.KeyField(max_length=250)),
-                ('valid_from', models.DateField()),
-                ('valid_until', models.DateField()),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='community.place')),
-                ('place', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='eras', to='community.place')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", wushe.kernel.fields.KeyField(blank=True, max_length=12, null=True)),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "level",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (1, "省级"),
+                            (2, "地级"),
+                            (3, "区县"),
+                            (4, "街道/乡镇"),
+                            (5, "社区/村"),
+                            (6, "网格"),
+                            (7, "楼栋"),
+                        ]
+                    ),
+                ),
+                ("path", wushe.kernel.fields.KeyField(max_length=250)),
+                ("valid_from", models.DateField()),
+                ("valid_until", models.DateField()),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="community.place",
+                    ),
+                ),
+                (
+                    "place",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="eras", to="community.place"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PlaceKey',
+            name="PlaceKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('level', models.PositiveSmallIntegerField()),
-                ('key', wushe.kernel.fields.KeyField(max_length=200)),
-                ('place', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='keys', to='community.place')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("level", models.PositiveSmallIntegerField()),
+                ("key", wushe.kernel.fields.KeyField(max_length=200)),
+                (
+                    "place",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="keys", to="community.place"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RecoveryCode',
+            name="RecoveryCode",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code_hash', wushe.kernel.fields.KeyField(editable=False, max_length=64)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='recovery_codes', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code_hash", wushe.kernel.fields.KeyField(editable=False, max_length=64)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="recovery_codes",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RoleGrant',
+            name="RoleGrant",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('role', models.CharField(max_length=24)),
-                ('is_national', models.BooleanField(default=False)),
-                ('granted_by', models.UUIDField(blank=True, null=True)),
-                ('granted_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='grants', to=settings.AUTH_USER_MODEL)),
-                ('organization', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='community.organization')),
-                ('place', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='community.place')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("role", models.CharField(max_length=24)),
+                ("is_national", models.BooleanField(default=False)),
+                ("granted_by", models.UUIDField(blank=True, null=True)),
+                ("granted_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="grants",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="grants",
+                        to="community.organization",
+                    ),
+                ),
+                (
+                    "place",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="grants",
+                        to="community.place",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=80)),
-                ('token_hash', wushe.kernel.fields.KeyField(editable=False, max_length=64, unique=True)),
-                ('is_read_only', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('grant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to='community.rolegrant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                ("token_hash", wushe.kernel.fields.KeyField(editable=False, max_length=64, unique=True)),
+                ("is_read_only", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "grant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tokens",
+                        to="community.rolegrant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RuleValue',
+            name="RuleValue",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('code', wushe.kernel.fields.KeyField(max_length=40, verbose_name='参数')),
-                ('region', wushe.kernel.fields.KeyField(blank=True, max_length=12, verbose_name='适用地区')),
-                ('value', models.DecimalField(decimal_places=4, max_digits=14, verbose_name='数值')),
-                ('valid_from', models.DateField(verbose_name='起始日期')),
-                ('source', models.CharField(max_length=300, verbose_name='依据')),
-                ('source_en', models.CharField(blank=True, max_length=300)),
-                ('is_verified', models.BooleanField(default=False, verbose_name='已核实')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("code", wushe.kernel.fields.KeyField(max_length=40, verbose_name="参数")),
+                ("region", wushe.kernel.fields.KeyField(blank=True, max_length=12, verbose_name="适用地区")),
+                ("value", models.DecimalField(decimal_places=4, max_digits=14, verbose_name="数值")),
+                ("valid_from", models.DateField(verbose_name="起始日期")),
+                ("source", models.CharField(max_length=300, verbose_name="依据")),
+                ("source_en", models.CharField(blank=True, max_length=300)),
+                ("is_verified", models.BooleanField(default=False, verbose_name="已核实")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('code', 'region', 'valid_from'), name='rule_value_once'), models.CheckConstraint(condition=models.Q(('source', ''), _negated=True), name='rule_value_has_source')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("code", "region", "valid_from"), name="rule_value_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("source", ""), _negated=True), name="rule_value_has_source"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='HeldQualification',
+            name="HeldQualification",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('issuer', models.CharField(blank=True, max_length=200)),
-                ('number', models.CharField(blank=True, max_length=80)),
-                ('issued_on', models.DateField(blank=True, null=True)),
-                ('valid_until', models.DateField(blank=True, null=True)),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='qualifications', to='community.person')),
-                ('skill', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='held', to='community.skill')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("issuer", models.CharField(blank=True, max_length=200)),
+                ("number", models.CharField(blank=True, max_length=80)),
+                ("issued_on", models.DateField(blank=True, null=True)),
+                ("valid_until", models.DateField(blank=True, null=True)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="qualifications",
+                        to="community.person",
+                    ),
+                ),
+                (
+                    "skill",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="held", to="community.skill"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Station',
+            name="Station",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200, verbose_name='名称')),
-                ('tier', models.CharField(choices=[('DISTRICT', '区级社工总站'), ('STREET', '街道（乡镇）社工站'), ('COMMUNITY', '社区（村）社工室'), ('GRID', '网格服务点')], max_length=10, verbose_name='层级')),
-                ('address', models.CharField(blank=True, max_length=300, verbose_name='地址')),
-                ('phone', models.CharField(blank=True, max_length=40, verbose_name='公开电话')),
-                ('opened_on', models.DateField(blank=True, null=True, verbose_name='启用日期')),
-                ('closed_on', models.DateField(blank=True, null=True, verbose_name='停用日期')),
-                ('yearly_budget_fen', models.BigIntegerField(blank=True, null=True, verbose_name='年度经费（分）')),
-                ('is_public', models.BooleanField(default=True, verbose_name='在公开页面显示')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('place', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='stations', to='community.place', verbose_name='服务区域')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, verbose_name="名称")),
+                (
+                    "tier",
+                    models.CharField(
+                        choices=[
+                            ("DISTRICT", "区级社工总站"),
+                            ("STREET", "街道（乡镇）社工站"),
+                            ("COMMUNITY", "社区（村）社工室"),
+                            ("GRID", "网格服务点"),
+                        ],
+                        max_length=10,
+                        verbose_name="层级",
+                    ),
+                ),
+                ("address", models.CharField(blank=True, max_length=300, verbose_name="地址")),
+                ("phone", models.CharField(blank=True, max_length=40, verbose_name="公开电话")),
+                ("opened_on", models.DateField(blank=True, null=True, verbose_name="启用日期")),
+                ("closed_on", models.DateField(blank=True, null=True, verbose_name="停用日期")),
+                (
+                    "yearly_budget_fen",
+                    models.BigIntegerField(blank=True, null=True, verbose_name="年度经费（分）"),
+                ),
+                ("is_public", models.BooleanField(default=True, verbose_name="在公开页面显示")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "place",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="stations",
+                        to="community.place",
+                        verbose_name="服务区域",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Responsibility',
+            name="Responsibility",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('capacity', models.CharField(choices=[('OWNER', '归口管理部门'), ('OPERATOR', '运营机构'), ('REGISTRAR', '登记或备案机关')], max_length=10)),
-                ('started_on', models.DateField()),
-                ('ended_on', models.DateField(blank=True, null=True)),
-                ('duty', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='responsibilities', to='community.duty')),
-                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='responsibilities', to='community.organization')),
-                ('place', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='responsibilities', to='community.place')),
-                ('subject', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='answered_for_by', to='community.organization')),
-                ('station', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='responsibilities', to='community.station')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "capacity",
+                    models.CharField(
+                        choices=[
+                            ("OWNER", "归口管理部门"),
+                            ("OPERATOR", "运营机构"),
+                            ("REGISTRAR", "登记或备案机关"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("started_on", models.DateField()),
+                ("ended_on", models.DateField(blank=True, null=True)),
+                (
+                    "duty",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="responsibilities",
+                        to="community.duty",
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="responsibilities",
+                        to="community.organization",
+                    ),
+                ),
+                (
+                    "place",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="responsibilities",
+                        to="community.place",
+                    ),
+                ),
+                (
+                    "subject",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="answered_for_by",
+                        to="community.organization",
+                    ),
+                ),
+                (
+                    "station",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="responsibilities",
+                        to="community.station",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('capacity', models.CharField(choices=[('LEADER', '负责人'), ('COMMUNITY_WORKER', '社区工作者'), ('SOCIAL_WORKER', '社会工作者'), ('SUPERVISOR', '督导'), ('STAFF', '工作人员'), ('VOLUNTEER', '志愿者'), ('MEMBER', '成员'), ('STUDENT', '实习生'), ('CONTACT', '联系人')], max_length=20, verbose_name='身份')),
-                ('title', models.CharField(blank=True, max_length=80, verbose_name='职务')),
-                ('started_on', models.DateField(blank=True, null=True, verbose_name='开始')),
-                ('ended_on', models.DateField(blank=True, null=True, verbose_name='结束')),
-                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to='community.organization')),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='community.person')),
-                ('station', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to='community.station')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "capacity",
+                    models.CharField(
+                        choices=[
+                            ("LEADER", "负责人"),
+                            ("COMMUNITY_WORKER", "社区工作者"),
+                            ("SOCIAL_WORKER", "社会工作者"),
+                            ("SUPERVISOR", "督导"),
+                            ("STAFF", "工作人员"),
+                            ("VOLUNTEER", "志愿者"),
+                            ("MEMBER", "成员"),
+                            ("STUDENT", "实习生"),
+                            ("CONTACT", "联系人"),
+                        ],
+                        max_length=20,
+                        verbose_name="身份",
+                    ),
+                ),
+                ("title", models.CharField(blank=True, max_length=80, verbose_name="职务")),
+                ("started_on", models.DateField(blank=True, null=True, verbose_name="开始")),
+                ("ended_on", models.DateField(blank=True, null=True, verbose_name="结束")),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to="community.organization",
+                    ),
+                ),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="community.person",
+                    ),
+                ),
+                (
+                    "station",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to="community.station",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Venue',
+            name="Venue",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200, verbose_name='名称')),
-                ('address', models.CharField(blank=True, max_length=300, verbose_name='地址')),
-                ('capacity', models.PositiveIntegerField(blank=True, null=True, verbose_name='容纳人数')),
-                ('equipment', models.CharField(blank=True, max_length=500, verbose_name='设备')),
-                ('is_step_free', models.BooleanField(default=False, verbose_name='无障碍通行')),
-                ('phone', models.CharField(blank=True, max_length=40, verbose_name='公开电话')),
-                ('latitude', models.DecimalField(blank=True, decimal_places=5, max_digits=8, null=True, verbose_name='纬度')),
-                ('longitude', models.DecimalField(blank=True, decimal_places=5, max_digits=8, null=True, verbose_name='经度')),
-                ('is_open', models.BooleanField(default=True, verbose_name='在用')),
-                ('is_public', models.BooleanField(default=True, verbose_name='在公开页面显示')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('organization', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='venues', to='community.organization', verbose_name='管理单位')),
-                ('place', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='venues', to='community.place', verbose_name='所在地')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200, verbose_name="名称")),
+                ("address", models.CharField(blank=True, max_length=300, verbose_name="地址")),
+                ("capacity", models.PositiveIntegerField(blank=True, null=True, verbose_name="容纳人数")),
+                ("equipment", models.CharField(blank=True, max_length=500, verbose_name="设备")),
+                ("is_step_free", models.BooleanField(default=False, verbose_name="无障碍通行")),
+                ("phone", models.CharField(blank=True, max_length=40, verbose_name="公开电话")),
+                (
+                    "latitude",
+                    models.DecimalField(
+                        blank=True, decimal_places=5, max_digits=8, null=True, verbose_name="纬度"
+                    ),
+                ),
+                (
+                    "longitude",
+                    models.DecimalField(
+                        blank=True, decimal_places=5, max_digits=8, null=True, verbose_name="经度"
+                    ),
+                ),
+                ("is_open", models.BooleanField(default=True, verbose_name="在用")),
+                ("is_public", models.BooleanField(default=True, verbose_name="在公开页面显示")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="venues",
+                        to="community.organization",
+                        verbose_name="管理单位",
+                    ),
+                ),
+                (
+                    "place",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="venues",
+                        to="community.place",
+                        verbose_name="所在地",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='station',
-            name='venue',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='stations', to='community.venue', verbose_name='办公场地'),
+            model_name="station",
+            name="venue",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="stations",
+                to="community.venue",
+                verbose_name="办公场地",
+            ),
         ),
         migrations.CreateModel(
-            name='OpeningHours',
+            name="OpeningHours",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('weekday', models.PositiveSmallIntegerField()),
-                ('opens_minutes', models.PositiveSmallIntegerField()),
-                ('closes_minutes', models.PositiveSmallIntegerField()),
-                ('venue', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='opening_hours', to='community.venue')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("weekday", models.PositiveSmallIntegerField()),
+                ("opens_minutes", models.PositiveSmallIntegerField()),
+                ("closes_minutes", models.PositiveSmallIntegerField()),
+                (
+                    "venue",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="opening_hours",
+                        to="community.venue",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ImportedRow',
+            name="ImportedRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('sheet', models.CharField(blank=True, max_length=100)),
-                ('line', models.PositiveIntegerField()),
-                ('action', models.CharField(choices=[('CREATE', '新建'), ('UPDATE', '更新'), ('SAME', '无变化'), ('FAULT', '有问题')], max_length=6)),
-                ('has_notes', models.BooleanField(default=False)),
-                ('target_label', models.CharField(blank=True, max_length=40)),
-                ('target_id', models.UUIDField(blank=True, null=True)),
-                ('place_id', models.UUIDField(blank=True, null=True)),
-                ('organization_id', models.UUIDField(blank=True, null=True)),
-                ('match_key', wushe.kernel.fields.KeyField(blank=True, max_length=200)),
-                ('made', models.JSONField(default=list)),
-                ('report', wushe.kernel.fields.EncryptedField(blank=True, purpose='import.report')),
-                ('payload', models.TextField(blank=True)),
-                ('before', models.TextField(blank=True)),
-                ('is_kept', models.BooleanField(default=False)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rows', to='community.importrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                ("sheet", models.CharField(blank=True, max_length=100)),
+                ("line", models.PositiveIntegerField()),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("CREATE", "新建"),
+                            ("UPDATE", "更新"),
+                            ("SAME", "无变化"),
+                            ("FAULT", "有问题"),
+                        ],
+                        max_length=6,
+                    ),
+                ),
+                ("has_notes", models.BooleanField(default=False)),
+                ("target_label", models.CharField(blank=True, max_length=40)),
+                ("target_id", models.UUIDField(blank=True, null=True)),
+                ("place_id", models.UUIDField(blank=True, null=True)),
+                ("organization_id", models.UUIDField(blank=True, null=True)),
+                ("match_key", wushe.kernel.fields.KeyField(blank=True, max_length=200)),
+                ("made", models.JSONField(default=list)),
+                ("report", wushe.kernel.fields.EncryptedField(blank=True, purpose="import.report")),
+                ("payload", models.TextField(blank=True)),
+                ("before", models.TextField(blank=True)),
+                ("is_kept", models.BooleanField(default=False)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rows",
+                        to="community.importrun",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['run', 'action', 'position'], name='imported_row_by_action'), models.Index(fields=['target_id'], name='imported_row_by_target')],
-                'constraints': [models.UniqueConstraint(fields=('run', 'position'), name='imported_row_once')],
+                "indexes": [
+                    models.Index(fields=["run", "action", "position"], name="imported_row_by_action"),
+                    models.Index(fields=["target_id"], name="imported_row_by_target"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("run", "position"), name="imported_row_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Invitation',
+            name="Invitation",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('token_hash', wushe.kernel.fields.KeyField(editable=False, max_length=64, unique=True)),
-                ('made_by', models.UUIDField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('accepted_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='invitations', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("token_hash", wushe.kernel.fields.KeyField(editable=False, max_length=64, unique=True)),
+                ("made_by", models.UUIDField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("accepted_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="invitations",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='invitation_expires_later'), models.UniqueConstraint(condition=models.Q(('accepted_at__isnull', True), ('revoked_at__isnull', True)), fields=('account',), name='invitation_one_open')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("expires_at__gt", models.F("created_at"))),
+                        name="invitation_expires_later",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("accepted_at__isnull", True), ("revoked_at__isnull", True)),
+                        fields=("account",),
+                        name="invitation_one_open",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='LoginCard',
+            name="LoginCard",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('token_hash', wushe.kernel.fields.KeyField(editable=False, max_length=64, unique=True)),
-                ('pin', models.CharField(editable=False, max_length=200)),
-                ('made_by', models.UUIDField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cards', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("token_hash", wushe.kernel.fields.KeyField(editable=False, max_length=64, unique=True)),
+                ("pin", models.CharField(editable=False, max_length=200)),
+                ("made_by", models.UUIDField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="cards",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('revoked_at__isnull', True)), fields=('account',), name='login_card_one_valid')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("revoked_at__isnull", True)),
+                        fields=("account",),
+                        name="login_card_one_valid",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='OrganizationKey',
+            name="OrganizationKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=1)),
-                ('key', wushe.kernel.fields.KeyField(max_length=400)),
-                ('organization', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='keys', to='community.organization')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=1)),
+                ("key", wushe.kernel.fields.KeyField(max_length=400)),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="keys",
+                        to="community.organization",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['kind', 'key'], name='organization_key_search')],
-                'constraints': [models.UniqueConstraint(fields=('organization', 'kind', 'key'), name='organization_key_once')],
+                "indexes": [models.Index(fields=["kind", "key"], name="organization_key_search")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("organization", "kind", "key"), name="organization_key_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Guardianship',
+            name="Guardianship",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('relation', models.CharField(max_length=40, verbose_name='关系')),
-                ('started_on', models.DateField()),
-                ('ended_on', models.DateField(blank=True, null=True)),
-                ('guardian', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='wards', to='community.person')),
-                ('ward', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='guardianships', to='community.person')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("relation", models.CharField(max_length=40, verbose_name="关系")),
+                ("started_on", models.DateField()),
+                ("ended_on", models.DateField(blank=True, null=True)),
+                (
+                    "guardian",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="wards",
+                        to="community.person",
+                    ),
+                ),
+                (
+                    "ward",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="guardianships",
+                        to="community.person",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('ward', models.F('guardian')), _negated=True), name='guardianship_of_another'), models.CheckConstraint(condition=models.Q(('ended_on__isnull', True), ('ended_on__gte', models.F('started_on')), _connector='OR'), name='guardianship_dates'), models.UniqueConstraint(condition=models.Q(('ended_on__isnull', True)), fields=('ward', 'guardian'), name='guardianship_once')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("ward", models.F("guardian")), _negated=True),
+                        name="guardianship_of_another",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ended_on__isnull", True),
+                            ("ended_on__gte", models.F("started_on")),
+                            _connector="OR",
+                        ),
+                        name="guardianship_dates",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("ended_on__isnull", True)),
+                        fields=("ward", "guardian"),
+                        name="guardianship_once",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='DistinctPair',
+            name="DistinctPair",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('decided_at', models.DateTimeField()),
-                ('decided_by', models.CharField(max_length=200)),
-                ('first', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='distinct_first', to='community.person')),
-                ('second', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='distinct_second', to='community.person')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("decided_at", models.DateTimeField()),
+                ("decided_by", models.CharField(max_length=200)),
+                (
+                    "first",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="distinct_first",
+                        to="community.person",
+                    ),
+                ),
+                (
+                    "second",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="distinct_second",
+                        to="community.person",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('first', 'second'), name='distinct_pair_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("first", "second"), name="distinct_pair_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ContactPoint',
+            name="ContactPoint",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('PHONE', '电话'), ('EMAIL', '电子邮箱'), ('WECHAT', '微信号')], default='PHONE', max_length=8)),
-                ('value', wushe.kernel.fields.EncryptedField(purpose='person.contact')),
-                ('value_index', wushe.kernel.fields.KeyField(db_index=True, editable=False, max_length=32)),
-                ('tail_index', wushe.kernel.fields.KeyField(blank=True, db_index=True, editable=False, max_length=32)),
-                ('is_primary', models.BooleanField(default=False)),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='contacts', to='community.person')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("PHONE", "电话"), ("EMAIL", "电子邮箱"), ("WECHAT", "微信号")],
+                        default="PHONE",
+                        max_length=8,
+                    ),
+                ),
+                ("value", wushe.kernel.fields.EncryptedField(purpose="person.contact")),
+                ("value_index", wushe.kernel.fields.KeyField(db_index=True, editable=False, max_length=32)),
+                (
+                    "tail_index",
+                    wushe.kernel.fields.KeyField(blank=True, db_index=True, editable=False, max_length=32),
+                ),
+                ("is_primary", models.BooleanField(default=False)),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="contacts",
+                        to="community.person",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('person', 'kind', 'value_index'), name='contact_once_per_person'), models.UniqueConstraint(condition=models.Q(('is_primary', True)), fields=('person', 'kind'), name='contact_one_primary')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("person", "kind", "value_index"), name="contact_once_per_person"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_primary", True)),
+                        fields=("person", "kind"),
+                        name="contact_one_primary",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Consent',
+            name="Consent",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('purpose', models.CharField(choices=[('CONTACT', '联系我'), ('SERVICE', '为提供服务而处理我的信息'), ('SENSITIVE', '处理敏感个人信息'), ('MINOR', '处理未成年人的信息'), ('PUBLIC_NAME', '公开我的姓名'), ('RESEARCH', '用于评估研究')], max_length=16)),
-                ('means', models.CharField(choices=[('SELF', '本人在线'), ('PAPER', '纸质签字'), ('SPOKEN', '口头（有见证）')], max_length=8)),
-                ('notice_version', models.CharField(max_length=20)),
-                ('given_at', models.DateTimeField()),
-                ('withdrawn_at', models.DateTimeField(blank=True, null=True)),
-                ('given_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='consents_given', to='community.person')),
-                ('person', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='consents', to='community.person')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("CONTACT", "联系我"),
+                            ("SERVICE", "为提供服务而处理我的信息"),
+                            ("SENSITIVE", "处理敏感个人信息"),
+                            ("MINOR", "处理未成年人的信息"),
+                            ("PUBLIC_NAME", "公开我的姓名"),
+                            ("RESEARCH", "用于评估研究"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "means",
+                    models.CharField(
+                        choices=[("SELF", "本人在线"), ("PAPER", "纸质签字"), ("SPOKEN", "口头（有见证）")],
+                        max_length=8,
+                    ),
+                ),
+                ("notice_version", models.CharField(max_length=20)),
+                ("given_at", models.DateTimeField()),
+                ("withdrawn_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "given_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="consents_given",
+                        to="community.person",
+                    ),
+                ),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="consents",
+                        to="community.person",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('withdrawn_at__isnull', True)), fields=('person', 'purpose'), name='consent_one_live'), models.CheckConstraint(condition=models.Q(('withdrawn_at__isnull', True), ('withdrawn_at__gte', models.F('given_at')), _connector='OR'), name='consent_dates')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("withdrawn_at__isnull", True)),
+                        fields=("person", "purpose"),
+                        name="consent_one_live",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("withdrawn_at__isnull", True),
+                            ("withdrawn_at__gte", models.F("given_at")),
+                            _connector="OR",
+                        ),
+                        name="consent_dates",
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(('second_factor_at__isnull', True), models.Q(('second_factor', ''), _negated=True), _connector='OR'), name='account_second_factor_whole'),
+            model_name="account",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("second_factor_at__isnull", True),
+                    models.Q(("second_factor", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="account_second_factor_whole",
+            ),
         ),
         migrations.AddIndex(
-            model_name='personkey',
-            index=models.Index(fields=['street', 'kind', 'key'], name='person_key_by_street'),
+            model_name="personkey",
+            index=models.Index(fields=["street", "kind", "key"], name="person_key_by_street"),
         ),
         migrations.AddIndex(
-            model_name='personkey',
-            index=models.Index(fields=['kind', 'key', 'county'], name='person_key_by_key'),
+            model_name="personkey",
+            index=models.Index(fields=["kind", "key", "county"], name="person_key_by_key"),
         ),
         migrations.AddConstraint(
-            model_name='personkey',
-            constraint=models.UniqueConstraint(fields=('person', 'kind', 'key'), name='person_key_once'),
+            model_name="personkey",
+            constraint=models.UniqueConstraint(fields=("person", "kind", "key"), name="person_key_once"),
         ),
         migrations.AddConstraint(
-            model_name='personmerge',
-            constraint=models.CheckConstraint(condition=models.Q(('kept', models.F('gone')), _negated=True), name='merge_of_two'),
+            model_name="personmerge",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kept", models.F("gone")), _negated=True), name="merge_of_two"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='personmerge',
-            constraint=models.UniqueConstraint(condition=models.Q(('undone_at__isnull', True)), fields=('gone',), name='merge_gone_once'),
+            model_name="personmerge",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("undone_at__isnull", True)), fields=("gone",), name="merge_gone_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='place',
-            index=models.Index(fields=['level', 'name_key'], name='place_by_name'),
+            model_name="place",
+            index=models.Index(fields=["level", "name_key"], name="place_by_name"),
         ),
         migrations.AddIndex(
-            model_name='place',
-            index=models.Index(fields=['level', 'pinyin'], name='place_by_pinyin'),
+            model_name="place",
+            index=models.Index(fields=["level", "pinyin"], name="place_by_pinyin"),
         ),
         migrations.AddIndex(
-            model_name='place',
-            index=models.Index(fields=['level', 'initials'], name='place_by_initials'),
+            model_name="place",
+            index=models.Index(fields=["level", "initials"], name="place_by_initials"),
         ),
         migrations.AddIndex(
-            model_name='place',
-            index=models.Index(condition=models.Q(('successor__isnull', False)), fields=['successor'], name='place_by_successor'),
+            model_name="place",
+            index=models.Index(
+                condition=models.Q(("successor__isnull", False)),
+                fields=["successor"],
+                name="place_by_successor",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.UniqueConstraint(fields=('code',), name='place_code_once'),
+            model_name="place",
+            constraint=models.UniqueConstraint(fields=("code",), name="place_code_once"),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.UniqueConstraint(fields=('path',), name='place_path_once'),
+            model_name="place",
+            constraint=models.UniqueConstraint(fields=("path",), name="place_path_once"),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.CheckConstraint(condition=models.Q(('level__gte', 1), ('level__lte', 7)), name='place_level_known'),
+            model_name="place",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("level__gte", 1), ("level__lte", 7)), name="place_level_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='place_has_name'),
+            model_name="place",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("name", ""), _negated=True), name="place_has_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until__isnull', True), ('valid_until__gte', models.F('valid_from')), _connector='OR'), name='place_dates_in_order'),
+            model_name="place",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("valid_until__isnull", True),
+                    ("valid_until__gte", models.F("valid_from")),
+                    _connector="OR",
+                ),
+                name="place_dates_in_order",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.CheckConstraint(condition=models.Q(('parent__isnull', True), models.Q(('parent', models.F('id')), _negated=True), _connector='OR'), name='place_not_its_own_parent'),
+            model_name="place",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("parent__isnull", True),
+                    models.Q(("parent", models.F("id")), _negated=True),
+                    _connector="OR",
+                ),
+                name="place_not_its_own_parent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.CheckConstraint(condition=models.Q(('successor__isnull', True), models.Q(('successor', models.F('id')), _negated=True), _connector='OR'), name='place_not_its_own_successor'),
+            model_name="place",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("successor__isnull", True),
+                    models.Q(("successor", models.F("id")), _negated=True),
+                    _connector="OR",
+                ),
+                name="place_not_its_own_successor",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.CheckConstraint(condition=models.Q(('successor__isnull', True), ('valid_until__isnull', False), _connector='OR'), name='place_successor_only_when_closed'),
+            model_name="place",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("successor__isnull", True), ("valid_until__isnull", False), _connector="OR"
+                ),
+                name="place_successor_only_when_closed",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='place',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('latitude__isnull', True), ('longitude__isnull', True)), models.Q(('latitude__gte', -90), ('latitude__lte', 90), ('longitude__gte', -180), ('longitude__lte', 180)), _connector='OR'), name='place_point_whole'),
+            model_name="place",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("latitude__isnull", True), ("longitude__isnull", True)),
+                    models.Q(
+                        ("latitude__gte", -90),
+                        ("latitude__lte", 90),
+                        ("longitude__gte", -180),
+                        ("longitude__lte", 180),
+                    ),
+                    _connector="OR",
+                ),
+                name="place_point_whole",
+            ),
         ),
         migrations.AddIndex(
-            model_name='person',
-            index=models.Index(fields=['place', 'status', 'name_key'], name='person_by_place'),
+            model_name="person",
+            index=models.Index(fields=["place", "status", "name_key"], name="person_by_place"),
         ),
         migrations.AddIndex(
-            model_name='person',
-            index=models.Index(condition=models.Q(('status', 'ACTIVE'), ('volunteer_number__isnull', False)), fields=['place'], name='person_volunteers'),
+            model_name="person",
+            index=models.Index(
+                condition=models.Q(("status", "ACTIVE"), ("volunteer_number__isnull", False)),
+                fields=["place"],
+                name="person_volunteers",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='person',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('merged_into__isnull', False), ('status', 'MERGED')), models.Q(models.Q(('status', 'MERGED'), _negated=True), ('merged_into__isnull', True)), _connector='OR'), name='person_merged_iff_target'),
+            model_name="person",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("merged_into__isnull", False), ("status", "MERGED")),
+                    models.Q(models.Q(("status", "MERGED"), _negated=True), ("merged_into__isnull", True)),
+                    _connector="OR",
+                ),
+                name="person_merged_iff_target",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='person',
-            constraint=models.CheckConstraint(condition=models.Q(('merged_into', models.F('id')), _negated=True), name='person_not_merged_into_itself'),
+            model_name="person",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("merged_into", models.F("id")), _negated=True),
+                name="person_not_merged_into_itself",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='person',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='person_has_name'),
+            model_name="person",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("name", ""), _negated=True), name="person_has_name"
+            ),
         ),
         migrations.AddIndex(
-            model_name='organization',
-            index=models.Index(fields=['place', 'kind', 'status'], name='organization_by_place'),
+            model_name="organization",
+            index=models.Index(fields=["place", "kind", "status"], name="organization_by_place"),
         ),
         migrations.AddConstraint(
-            model_name='organization',
-            constraint=models.CheckConstraint(condition=models.Q(('parent', models.F('id')), _negated=True), name='organization_not_its_parent'),
+            model_name="organization",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("parent", models.F("id")), _negated=True),
+                name="organization_not_its_parent",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='organization',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='organization_has_name'),
+            model_name="organization",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("name", ""), _negated=True), name="organization_has_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='organization',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'CLOSED'), ('closed_on__isnull', False)), models.Q(models.Q(('status', 'CLOSED'), _negated=True), ('closed_on__isnull', True)), _connector='OR'), name='organization_closed_has_date'),
+            model_name="organization",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "CLOSED"), ("closed_on__isnull", False)),
+                    models.Q(models.Q(("status", "CLOSED"), _negated=True), ("closed_on__isnull", True)),
+                    _connector="OR",
+                ),
+                name="organization_closed_has_date",
+            ),
         ),
         migrations.AddIndex(
-            model_name='importrun',
-            index=models.Index(fields=['status', 'created_at'], name='import_run_by_status'),
+            model_name="importrun",
+            index=models.Index(fields=["status", "created_at"], name="import_run_by_status"),
         ),
         migrations.AddConstraint(
-            model_name='importrun',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('done_at__isnull', False), ('status__in', ('DONE', 'UNDOING', 'UNDONE'))), models.Q(models.Q(('status__in', ('DONE', 'UNDOING', 'UNDONE')), _negated=True), ('done_at__isnull', True)), _connector='OR'), name='import_done_has_date'),
+            model_name="importrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("done_at__isnull", False), ("status__in", ("DONE", "UNDOING", "UNDONE"))),
+                    models.Q(
+                        models.Q(("status__in", ("DONE", "UNDOING", "UNDONE")), _negated=True),
+                        ("done_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="import_done_has_date",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='importrun',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'UNDONE'), ('undone_at__isnull', False)), models.Q(models.Q(('status', 'UNDONE'), _negated=True), ('undone_at__isnull', True)), _connector='OR'), name='import_undone_has_date'),
+            model_name="importrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "UNDONE"), ("undone_at__isnull", False)),
+                    models.Q(models.Q(("status", "UNDONE"), _negated=True), ("undone_at__isnull", True)),
+                    _connector="OR",
+                ),
+                name="import_undone_has_date",
+            ),
         ),
         migrations.AddIndex(
-            model_name='placeera',
-            index=models.Index(fields=['path', 'valid_from'], name='place_era_by_path'),
+            model_name="placeera",
+            index=models.Index(fields=["path", "valid_from"], name="place_era_by_path"),
         ),
         migrations.AddConstraint(
-            model_name='placeera',
-            constraint=models.UniqueConstraint(fields=('place', 'valid_from'), name='place_era_once'),
+            model_name="placeera",
+            constraint=models.UniqueConstraint(fields=("place", "valid_from"), name="place_era_once"),
         ),
         migrations.AddConstraint(
-            model_name='placeera',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until__gt', models.F('valid_from'))), name='place_era_lasts'),
+            model_name="placeera",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("valid_until__gt", models.F("valid_from"))), name="place_era_lasts"
+            ),
         ),
         migrations.AddIndex(
-            model_name='placekey',
-            index=models.Index(fields=['level', 'key'], name='place_key_search'),
+            model_name="placekey",
+            index=models.Index(fields=["level", "key"], name="place_key_search"),
         ),
         migrations.AddConstraint(
-            model_name='recoverycode',
-            constraint=models.UniqueConstraint(fields=('account', 'code_hash'), name='recovery_code_once'),
+            model_name="recoverycode",
+            constraint=models.UniqueConstraint(fields=("account", "code_hash"), name="recovery_code_once"),
         ),
         migrations.AddConstraint(
-            model_name='rolegrant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('is_national', False), ('organization__isnull', True), ('place__isnull', False)), models.Q(('is_national', False), ('organization__isnull', False), ('place__isnull', True)), models.Q(('is_national', True), ('organization__isnull', True), ('place__isnull', True)), _connector='OR'), name='grant_one_scope'),
+            model_name="rolegrant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("is_national", False), ("organization__isnull", True), ("place__isnull", False)
+                    ),
+                    models.Q(
+                        ("is_national", False), ("organization__isnull", False), ("place__isnull", True)
+                    ),
+                    models.Q(("is_national", True), ("organization__isnull", True), ("place__isnull", True)),
+                    _connector="OR",
+                ),
+                name="grant_one_scope",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rolegrant',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('expires_at__isnull', True), ('expires_at__gt', models.F('granted_at')), _connector='OR'), models.Q(('revoked_at__isnull', True), ('revoked_at__gte', models.F('granted_at')), _connector='OR')), name='grant_dates'),
+            model_name="rolegrant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("expires_at__isnull", True),
+                        ("expires_at__gt", models.F("granted_at")),
+                        _connector="OR",
+                    ),
+                    models.Q(
+                        ("revoked_at__isnull", True),
+                        ("revoked_at__gte", models.F("granted_at")),
+                        _connector="OR",
+                    ),
+                ),
+                name="grant_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rolegrant',
-            constraint=models.UniqueConstraint(condition=models.Q(('place__isnull', False), ('revoked_at__isnull', True)), fields=('account', 'role', 'place'), name='grant_once_place'),
+            model_name="rolegrant",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("place__isnull", False), ("revoked_at__isnull", True)),
+                fields=("account", "role", "place"),
+                name="grant_once_place",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rolegrant',
-            constraint=models.UniqueConstraint(condition=models.Q(('organization__isnull', False), ('revoked_at__isnull', True)), fields=('account', 'role', 'organization'), name='grant_once_organization'),
+            model_name="rolegrant",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("organization__isnull", False), ("revoked_at__isnull", True)),
+                fields=("account", "role", "organization"),
+                name="grant_once_organization",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rolegrant',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_national', True), ('revoked_at__isnull', True)), fields=('account', 'role'), name='grant_once_national'),
+            model_name="rolegrant",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_national", True), ("revoked_at__isnull", True)),
+                fields=("account", "role"),
+                name="grant_once_national",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='apitoken',
-            constraint=models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='api_token_expires_later'),
+            model_name="apitoken",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("expires_at__gt", models.F("created_at"))), name="api_token_expires_later"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='heldqualification',
-            constraint=models.UniqueConstraint(fields=('person', 'skill', 'issuer', 'issued_on'), name='qualification_once'),
+            model_name="heldqualification",
+            constraint=models.UniqueConstraint(
+                fields=("person", "skill", "issuer", "issued_on"), name="qualification_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='heldqualification',
-            constraint=models.CheckConstraint(condition=models.Q(('valid_until__isnull', True), ('issued_on__isnull', True), ('valid_until__gte', models.F('issued_on')), _connector='OR'), name='qualification_dates'),
+            model_name="heldqualification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("valid_until__isnull", True),
+                    ("issued_on__isnull", True),
+                    ("valid_until__gte", models.F("issued_on")),
+                    _connector="OR",
+                ),
+                name="qualification_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='responsibility',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('duty__isnull', True), ('place__isnull', True), ('station__isnull', False), ('subject__isnull', True)), models.Q(('duty__isnull', True), ('place__isnull', True), ('station__isnull', True), ('subject__isnull', False)), models.Q(('duty__isnull', False), ('place__isnull', False), ('station__isnull', True), ('subject__isnull', True)), _connector='OR'), name='responsibility_one_subject'),
+            model_name="responsibility",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("duty__isnull", True),
+                        ("place__isnull", True),
+                        ("station__isnull", False),
+                        ("subject__isnull", True),
+                    ),
+                    models.Q(
+                        ("duty__isnull", True),
+                        ("place__isnull", True),
+                        ("station__isnull", True),
+                        ("subject__isnull", False),
+                    ),
+                    models.Q(
+                        ("duty__isnull", False),
+                        ("place__isnull", False),
+                        ("station__isnull", True),
+                        ("subject__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="responsibility_one_subject",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='responsibility',
-            constraint=models.CheckConstraint(condition=models.Q(('ended_on__isnull', True), ('ended_on__gte', models.F('started_on')), _connector='OR'), name='responsibility_dates'),
+            model_name="responsibility",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("ended_on__isnull", True), ("ended_on__gte", models.F("started_on")), _connector="OR"
+                ),
+                name="responsibility_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='responsibility',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_on__isnull', True), ('station__isnull', False)), fields=('station', 'capacity'), name='responsibility_station_once'),
+            model_name="responsibility",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_on__isnull", True), ("station__isnull", False)),
+                fields=("station", "capacity"),
+                name="responsibility_station_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='responsibility',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_on__isnull', True), ('subject__isnull', False)), fields=('subject', 'capacity'), name='responsibility_subject_once'),
+            model_name="responsibility",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_on__isnull", True), ("subject__isnull", False)),
+                fields=("subject", "capacity"),
+                name="responsibility_subject_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='responsibility',
-            constraint=models.UniqueConstraint(condition=models.Q(('duty__isnull', False), ('ended_on__isnull', True)), fields=('duty', 'place'), name='responsibility_duty_once'),
+            model_name="responsibility",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("duty__isnull", False), ("ended_on__isnull", True)),
+                fields=("duty", "place"),
+                name="responsibility_duty_once",
+            ),
         ),
         migrations.AddIndex(
-            model_name='membership',
-            index=models.Index(fields=['organization', 'ended_on', 'capacity'], name='membership_by_organization'),
+            model_name="membership",
+            index=models.Index(
+                fields=["organization", "ended_on", "capacity"], name="membership_by_organization"
+            ),
         ),
         migrations.AddIndex(
-            model_name='membership',
-            index=models.Index(condition=models.Q(('capacity__in', ['COMMUNITY_WORKER', 'SOCIAL_WORKER', 'SUPERVISOR']), ('ended_on__isnull', True)), fields=['organization', 'station', 'person'], name='membership_of_workers'),
+            model_name="membership",
+            index=models.Index(
+                condition=models.Q(
+                    ("capacity__in", ["COMMUNITY_WORKER", "SOCIAL_WORKER", "SUPERVISOR"]),
+                    ("ended_on__isnull", True),
+                ),
+                fields=["organization", "station", "person"],
+                name="membership_of_workers",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_on__isnull', True)), fields=('person', 'organization', 'capacity'), name='membership_once'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_on__isnull", True)),
+                fields=("person", "organization", "capacity"),
+                name="membership_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.CheckConstraint(condition=models.Q(('ended_on__isnull', True), ('started_on__isnull', True), ('ended_on__gte', models.F('started_on')), _connector='OR'), name='membership_dates'),
+            model_name="membership",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("ended_on__isnull", True),
+                    ("started_on__isnull", True),
+                    ("ended_on__gte", models.F("started_on")),
+                    _connector="OR",
+                ),
+                name="membership_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='venue',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('latitude__isnull', True), ('longitude__isnull', True)), models.Q(('latitude__range', (-90, 90)), ('longitude__range', (-180, 180))), _connector='OR'), name='venue_coordinates_together'),
+            model_name="venue",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("latitude__isnull", True), ("longitude__isnull", True)),
+                    models.Q(("latitude__range", (-90, 90)), ("longitude__range", (-180, 180))),
+                    _connector="OR",
+                ),
+                name="venue_coordinates_together",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='venue',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='venue_has_name'),
+            model_name="venue",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("name", ""), _negated=True), name="venue_has_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='station',
-            constraint=models.CheckConstraint(condition=models.Q(('closed_on__isnull', True), ('opened_on__isnull', True), ('closed_on__gte', models.F('opened_on')), _connector='OR'), name='station_dates'),
+            model_name="station",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("closed_on__isnull", True),
+                    ("opened_on__isnull", True),
+                    ("closed_on__gte", models.F("opened_on")),
+                    _connector="OR",
+                ),
+                name="station_dates",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='station',
-            constraint=models.CheckConstraint(condition=models.Q(('yearly_budget_fen__isnull', True), ('yearly_budget_fen__gte', 0), _connector='OR'), name='station_budget_not_negative'),
+            model_name="station",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("yearly_budget_fen__isnull", True), ("yearly_budget_fen__gte", 0), _connector="OR"
+                ),
+                name="station_budget_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='station',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='station_has_name'),
+            model_name="station",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("name", ""), _negated=True), name="station_has_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='openinghours',
-            constraint=models.CheckConstraint(condition=models.Q(('weekday__lte', 6)), name='hours_weekday'),
+            model_name="openinghours",
+            constraint=models.CheckConstraint(condition=models.Q(("weekday__lte", 6)), name="hours_weekday"),
         ),
         migrations.AddConstraint(
-            model_name='openinghours',
-            constraint=models.CheckConstraint(condition=models.Q(('closes_minutes__lte', 1440), ('opens_minutes__lt', models.F('closes_minutes'))), name='hours_in_order'),
+            model_name="openinghours",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("closes_minutes__lte", 1440), ("opens_minutes__lt", models.F("closes_minutes"))
+                ),
+                name="hours_in_order",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='openinghours',
-            constraint=models.UniqueConstraint(fields=('venue', 'weekday', 'opens_minutes'), name='hours_once'),
+            model_name="openinghours",
+            constraint=models.UniqueConstraint(
+                fields=("venue", "weekday", "opens_minutes"), name="hours_once"
+            ),
         ),
     ]

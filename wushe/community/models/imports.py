@@ -33,12 +33,16 @@ class ImportRun(ScopedModel):
     kind = models.CharField(max_length=20)
     file_name = models.CharField(max_length=200)
     digest = KeyField(max_length=64)
-    place = models.ForeignKey("community.Place", on_delete=models.PROTECT, null=True, blank=True, related_name="imports")
+    place = models.ForeignKey(
+        "community.Place", on_delete=models.PROTECT, null=True, blank=True, related_name="imports"
+    )
     organization = models.ForeignKey(
         "community.Organization", on_delete=models.PROTECT, null=True, blank=True, related_name="imports"
     )
     stored_name = models.CharField(max_length=40, blank=True)
-    default_place = models.ForeignKey("community.Place", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    default_place = models.ForeignKey(
+        "community.Place", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
     created_by = models.CharField(max_length=200)
     created_by_account = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField()
@@ -47,7 +51,9 @@ class ImportRun(ScopedModel):
     headings = models.JSONField(default=list)  # what was found in the sheets, for the page that shows it
     notes = models.JSONField(default=list)  # [code, details] about the file as a whole
     problem = models.JSONField(null=True, blank=True)  # why the file was refused: code and message
-    shape = models.CharField(max_length=64, blank=True)  # of the payloads: an upgrade between check and import shows
+    shape = models.CharField(
+        max_length=64, blank=True
+    )  # of the payloads: an upgrade between check and import shows
     progress = models.PositiveIntegerField(default=0)  # rows checked so far
     row_count = models.PositiveIntegerField(default=0)
     created_count = models.PositiveIntegerField(default=0)
@@ -69,7 +75,8 @@ class ImportRun(ScopedModel):
             ),
             models.CheckConstraint(
                 name="import_undone_has_date",
-                condition=Q(status="UNDONE", undone_at__isnull=False) | (~Q(status="UNDONE") & Q(undone_at__isnull=True)),
+                condition=Q(status="UNDONE", undone_at__isnull=False)
+                | (~Q(status="UNDONE") & Q(undone_at__isnull=True)),
             ),
         ]
         indexes = [models.Index(fields=["status", "created_at"], name="import_run_by_status")]

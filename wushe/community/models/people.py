@@ -39,14 +39,18 @@ class Person(ScopedModel):
     name_key = KeyField(max_length=200, db_index=True, editable=False)
     sex = models.CharField(_("性别"), max_length=8, choices=Sex, default=Sex.UNKNOWN)
     birth_on = models.DateField(_("出生日期"), null=True, blank=True)
-    place = models.ForeignKey("community.Place", on_delete=models.PROTECT, related_name="people", verbose_name=_("所在社区"))
+    place = models.ForeignKey(
+        "community.Place", on_delete=models.PROTECT, related_name="people", verbose_name=_("所在社区")
+    )
     volunteer_number = KeyField(_("志愿者编号"), max_length=20, null=True, blank=True, unique=True)
     address = EncryptedField(_("住址"), blank=True, purpose="person.address")
     identity_number = EncryptedField(_("证件号码"), blank=True, purpose="person.identity")
     identity_index = KeyField(max_length=32, blank=True, db_index=True, editable=False)
     note = EncryptedField(_("备注"), blank=True, purpose="person.note")
     status = models.CharField(max_length=8, choices=Status, default=Status.ACTIVE)
-    merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged_from")
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged_from"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -58,7 +62,8 @@ class Person(ScopedModel):
         constraints = [
             models.CheckConstraint(
                 name="person_merged_iff_target",
-                condition=Q(status="MERGED", merged_into__isnull=False) | (~Q(status="MERGED") & Q(merged_into__isnull=True)),
+                condition=Q(status="MERGED", merged_into__isnull=False)
+                | (~Q(status="MERGED") & Q(merged_into__isnull=True)),
             ),
             models.CheckConstraint(name="person_not_merged_into_itself", condition=~Q(merged_into=F("id"))),
             models.CheckConstraint(name="person_has_name", condition=~Q(name="")),
@@ -67,7 +72,9 @@ class Person(ScopedModel):
             models.Index(fields=["place", "status", "name_key"], name="person_by_place"),
             # The place page counts volunteers by place over the whole nation from this index alone.
             models.Index(
-                fields=["place"], condition=Q(status="ACTIVE", volunteer_number__isnull=False), name="person_volunteers"
+                fields=["place"],
+                condition=Q(status="ACTIVE", volunteer_number__isnull=False),
+                name="person_volunteers",
             ),
         ]
 
@@ -148,7 +155,9 @@ class ContactPoint(ScopedModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["person", "kind", "value_index"], name="contact_once_per_person"),
-            models.UniqueConstraint(fields=["person", "kind"], condition=Q(is_primary=True), name="contact_one_primary"),
+            models.UniqueConstraint(
+                fields=["person", "kind"], condition=Q(is_primary=True), name="contact_one_primary"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -178,7 +187,8 @@ class Guardianship(ScopedModel):
         constraints = [
             models.CheckConstraint(name="guardianship_of_another", condition=~Q(ward=F("guardian"))),
             models.CheckConstraint(
-                name="guardianship_dates", condition=Q(ended_on__isnull=True) | Q(ended_on__gte=F("started_on"))
+                name="guardianship_dates",
+                condition=Q(ended_on__isnull=True) | Q(ended_on__gte=F("started_on")),
             ),
             models.UniqueConstraint(
                 fields=["ward", "guardian"], condition=Q(ended_on__isnull=True), name="guardianship_once"
@@ -226,7 +236,8 @@ class Consent(ScopedModel):
                 fields=["person", "purpose"], condition=Q(withdrawn_at__isnull=True), name="consent_one_live"
             ),
             models.CheckConstraint(
-                name="consent_dates", condition=Q(withdrawn_at__isnull=True) | Q(withdrawn_at__gte=F("given_at"))
+                name="consent_dates",
+                condition=Q(withdrawn_at__isnull=True) | Q(withdrawn_at__gte=F("given_at")),
             ),
         ]
 
@@ -246,7 +257,9 @@ class PersonMerge(ScopedModel):
     kept = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="merges_kept")
     gone = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="merges_gone")
     moved = models.JSONField(default=dict)  # ids and columns only
-    sealed = models.TextField(blank=True)  # what the two rows said before, sealed under the kept person's own key
+    sealed = models.TextField(
+        blank=True
+    )  # what the two rows said before, sealed under the kept person's own key
     merged_at = models.DateTimeField()
     merged_by = models.CharField(max_length=200)
     undo_until = models.DateTimeField()
@@ -257,7 +270,9 @@ class PersonMerge(ScopedModel):
     class Meta:
         constraints = [
             models.CheckConstraint(name="merge_of_two", condition=~Q(kept=F("gone"))),
-            models.UniqueConstraint(fields=["gone"], condition=Q(undone_at__isnull=True), name="merge_gone_once"),
+            models.UniqueConstraint(
+                fields=["gone"], condition=Q(undone_at__isnull=True), name="merge_gone_once"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -322,10 +337,14 @@ class HeldQualification(ScopedModel):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["person", "skill", "issuer", "issued_on"], name="qualification_once"),
+            models.UniqueConstraint(
+                fields=["person", "skill", "issuer", "issued_on"], name="qualification_once"
+            ),
             models.CheckConstraint(
                 name="qualification_dates",
-                condition=Q(valid_until__isnull=True) | Q(issued_on__isnull=True) | Q(valid_until__gte=F("issued_on")),
+                condition=Q(valid_until__isnull=True)
+                | Q(issued_on__isnull=True)
+                | Q(valid_until__gte=F("issued_on")),
             ),
         ]
 

@@ -53,7 +53,9 @@ def _adapted(value: Any) -> Any:
 
 
 def _instant(value: datetime) -> str:
-    return str(timezone.make_naive(value, timezone.get_fixed_timezone(0)) if timezone.is_aware(value) else value)
+    return str(
+        timezone.make_naive(value, timezone.get_fixed_timezone(0)) if timezone.is_aware(value) else value
+    )
 
 
 _SQLITE: dict[type, Callable[[Any], Any]] = {

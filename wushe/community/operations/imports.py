@@ -136,9 +136,9 @@ def choose_columns(
 ) -> None:
     """Keep which heading means which column, and remember what was matched by hand for the next file."""
     policy.require(by, "edit", run.facts())
-    changed = ImportRun.objects.filter(pk=run.pk, status__in=(Status.WAITING, Status.CHECKED, Status.REFUSED)).update(
-        columns=columns, default_place=default_place, status=Status.WAITING, problem=None
-    )
+    changed = ImportRun.objects.filter(
+        pk=run.pk, status__in=(Status.WAITING, Status.CHECKED, Status.REFUSED)
+    ).update(columns=columns, default_place=default_place, status=Status.WAITING, problem=None)
     if not changed:
         raise ImportNotReady(_("这批导入正在进行或已经完成，不能再改列名。"))
     for heading, column in (remember or {}).items():
@@ -160,7 +160,9 @@ def begin_check(*, by: Actor, run: ImportRun) -> None:
     """Take the run into checking and drop the rows of an earlier check. Raises `ImportNotReady` when it is past that."""
     policy.require(by, "edit", run.facts())
     open_states = (Status.WAITING, Status.CHECKED, Status.CHECKING, Status.REFUSED)
-    if not ImportRun.objects.filter(pk=run.pk, status__in=open_states).update(status=Status.CHECKING, progress=0, problem=None):
+    if not ImportRun.objects.filter(pk=run.pk, status__in=open_states).update(
+        status=Status.CHECKING, progress=0, problem=None
+    ):
         raise ImportNotReady(_("这批导入已经完成，不能再检查。请重新上传文件。"))
     drop_rows(run)
 
@@ -220,7 +222,8 @@ def expire_runs_unscoped(*, before: datetime) -> list[str]:
     """
     names: list[str] = []
     stale = ImportRun.objects.filter(
-        status__in=(Status.WAITING, Status.CHECKING, Status.CHECKED, Status.REFUSED, Status.APPLYING), created_at__lt=before
+        status__in=(Status.WAITING, Status.CHECKING, Status.CHECKED, Status.REFUSED, Status.APPLYING),
+        created_at__lt=before,
     )
     for run in stale[:100]:
         names.append(run.stored_name)
@@ -240,7 +243,9 @@ def claim(*, by: Actor, run: ImportRun) -> None:
             _("还有 %(count)s 行有问题，一行也没有导入。请改好后重新上传。") % {"count": run.fault_count}
         )
     states = (Status.CHECKED, Status.APPLYING)
-    if not ImportRun.objects.filter(pk=run.pk, status__in=states, fault_count=0).update(status=Status.APPLYING, problem=None):
+    if not ImportRun.objects.filter(pk=run.pk, status__in=states, fault_count=0).update(
+        status=Status.APPLYING, problem=None
+    ):
         raise ImportNotReady(_("这批导入还没有检查完，或者刚刚已经有人导入了。请刷新后再看。"))
 
 
@@ -252,7 +257,11 @@ def queue(*, by: Actor, run: ImportRun) -> None:
 
 def note_problem(*, run_id: UUID, code: str, message: str) -> None:
     """Leave word on the run why the worker could not do what was asked; it is then where it was before."""
-    for now, before in ((Status.APPLYING, Status.CHECKED), (Status.UNDOING, Status.DONE), (Status.CHECKING, Status.REFUSED)):
+    for now, before in (
+        (Status.APPLYING, Status.CHECKED),
+        (Status.UNDOING, Status.DONE),
+        (Status.CHECKING, Status.REFUSED),
+    ):
         problem = {"code": code, "message": message}
         ImportRun.objects.filter(pk=run_id, status=now).update(status=before, problem=problem)
 
@@ -353,7 +362,9 @@ def insert_from_staging(
         source = f"SELECT {item} AS item FROM {staged} WHERE {where} AND {body} IS NOT NULL ORDER BY r.position OFFSET 0"  # noqa: S608  # see below
     elif single:
         body = f"json_extract(NULLIF(r.payload, ''), '$.{slot}')"
-        source = f"SELECT {body} AS item FROM {staged} WHERE {where} AND {body} IS NOT NULL ORDER BY r.position"  # noqa: S608  # see below
+        source = (
+            f"SELECT {body} AS item FROM {staged} WHERE {where} AND {body} IS NOT NULL ORDER BY r.position"  # noqa: S608  # see below
+        )
     else:
         source = f"SELECT e.value AS item FROM {staged}, json_each(NULLIF(r.payload, ''), '$.{slot}') e WHERE {where} ORDER BY r.position"  # noqa: S608  # see below
     names = ", ".join(quote(column) for column in columns)
@@ -374,7 +385,8 @@ def put_back(model: type[models.Model], columns: Sequence[str], images: Sequence
     names, marks = ", ".join(quote(column) for column in columns), ", ".join(["%s"] * len(columns))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({marks})" + _replacing(model, columns),  # noqa: S608  # our own names
+            f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({marks})"
+            + _replacing(model, columns),  # noqa: S608  # our own names
             images,
         )
 
@@ -441,7 +453,9 @@ def later_work(
     audited = AuditEvent.objects.filter(at__gt=run.done_at)
     touched = _uuids(audited.filter(target_label=model._meta.label).values_list("target_id", flat=True))
     for start in range(0, len(touched), 500):
-        for touched_id in mine.filter(target_id__in=touched[start : start + 500]).values_list("target_id", flat=True):
+        for touched_id in mine.filter(target_id__in=touched[start : start + 500]).values_list(
+            "target_id", flat=True
+        ):
             if touched_id is not None:
                 found.setdefault(touched_id, model._meta.label)
     for part, column in parts:
@@ -481,7 +495,9 @@ def keep_rows(run: ImportRun, ids: Iterable[UUID]) -> None:
         ImportedRow.objects.filter(run=run, target_id__in=kept[start : start + 500]).update(is_kept=True)
 
 
-def delete_created(run: ImportRun, model: type[models.Model], parts: Sequence[tuple[type[models.Model], str]]) -> int:
+def delete_created(
+    run: ImportRun, model: type[models.Model], parts: Sequence[tuple[type[models.Model], str]]
+) -> int:
     """Inside the caller's transaction: delete what the run created and nobody used since, with its `parts` (model, foreign key).
 
     Returns how many records went. What points at them meanwhile makes the database refuse, and all stays as it was.
@@ -516,6 +532,8 @@ def drop_keys(run: ImportRun) -> None:
 def finish_undo(*, by: Actor, run: ImportRun, kept: int) -> None:
     """Inside the caller's transaction: mark the run as undone and write the one audit row."""
     policy.require(by, "edit", run.facts())
-    ImportRun.objects.filter(pk=run.pk).update(status=Status.UNDONE, undone_at=timezone.now(), kept_count=kept)
+    ImportRun.objects.filter(pk=run.pk).update(
+        status=Status.UNDONE, undone_at=timezone.now(), kept_count=kept
+    )
     run.refresh_from_db()
     _record(by, run, "undo")

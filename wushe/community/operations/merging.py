@@ -28,7 +28,16 @@ from wushe.kernel.actor import Actor
 from wushe.kernel.problems import Problem
 from wushe.kernel.text import fold_name
 
-CHOOSABLE: Final = ("name", "sex", "birth_on", "place_id", "volunteer_number", "address", "identity_number", "note")
+CHOOSABLE: Final = (
+    "name",
+    "sex",
+    "birth_on",
+    "place_id",
+    "volunteer_number",
+    "address",
+    "identity_number",
+    "note",
+)
 _SEALED_FOR: Final = "person.merge"
 _CHUNK: Final = 500
 
@@ -68,7 +77,9 @@ def what_follows(*, by: Actor, gone_id: UUID) -> list[Follower]:
         number = model._base_manager.filter(**{column.attname: gone.pk}).count()
         counts[model] = counts.get(model, 0) + number
     return [
-        Follower(model._meta.label, str(model._meta.verbose_name), number, not references.moves_on_merge(model))
+        Follower(
+            model._meta.label, str(model._meta.verbose_name), number, not references.moves_on_merge(model)
+        )
         for model, number in counts.items()
         if number
     ]
@@ -76,7 +87,12 @@ def what_follows(*, by: Actor, gone_id: UUID) -> list[Follower]:
 
 @transaction.atomic
 def merge_people(
-    *, by: Actor, kept_id: UUID, gone_id: UUID, choices: dict[str, str] | None = None, at: datetime | None = None
+    *,
+    by: Actor,
+    kept_id: UUID,
+    gone_id: UUID,
+    choices: dict[str, str] | None = None,
+    at: datetime | None = None,
 ) -> PersonMerge:
     """Make `gone` part of `kept`; whatever points at it follows.
 
@@ -99,11 +115,18 @@ def merge_people(
     before = {"kept": _values(kept), "gone": _values(gone)}
     images = {"kept": audit.image(kept), "gone": audit.image(gone)}
     after = _chosen(before, choices or {})
-    moved = [_move(model, column, gone.pk, kept.pk) for model, column in references.person_references() if references.moves_on_merge(model)]
+    moved = [
+        _move(model, column, gone.pk, kept.pk)
+        for model, column in references.person_references()
+        if references.moves_on_merge(model)
+    ]
     changed = _close_left_account(gone) + _honor_withdrawals(kept, now)
     _write_values(gone, {**before["gone"], "volunteer_number": None})
     _write_values(kept, after)
-    spare = {before["kept"]["volunteer_number"], before["gone"]["volunteer_number"]} - {after["volunteer_number"], None}
+    spare = {before["kept"]["volunteer_number"], before["gone"]["volunteer_number"]} - {
+        after["volunteer_number"],
+        None,
+    }
     _write_values(gone, {**before["gone"], "volunteer_number": next(iter(spare), None)})
     days = queries.rule_number(by, rules.MERGE_UNDO_DAYS, place_path=kept.place.path)
     merge = PersonMerge.objects.create(
@@ -134,7 +157,9 @@ def undo_merge(*, by: Actor, merge_id: UUID, at: datetime | None = None) -> Pers
     policy.require(by, "merge", merge.kept.facts())
     policy.require(by, "merge", merge.gone.facts())
     now = at or timezone.now()
-    if not PersonMerge.objects.filter(pk=merge.pk, undone_at__isnull=True, undo_until__gt=now).update(undone_at=now):
+    if not PersonMerge.objects.filter(pk=merge.pk, undone_at__isnull=True, undo_until__gt=now).update(
+        undone_at=now
+    ):
         raise MergeCannotBeUndone(_("这次合并已经撤销过，或已超过可以撤销的期限。"))
     _unclaim(merge, now)
     people = Person.objects.select_related("place").in_bulk([merge.kept_id, merge.gone_id])
@@ -151,7 +176,8 @@ def undo_merge(*, by: Actor, merge_id: UUID, at: datetime | None = None) -> Pers
         _set_back(change)
     now_kept = _values(kept)
     restored = {
-        name: said["before"]["kept"][name] if now_kept[name] == said["after"][name] else now_kept[name] for name in CHOOSABLE
+        name: said["before"]["kept"][name] if now_kept[name] == said["after"][name] else now_kept[name]
+        for name in CHOOSABLE
     }
     _write_values(kept, {**restored, "volunteer_number": None})
     _write_values(gone, said["before"]["gone"])
@@ -202,12 +228,16 @@ def _values(row: Person) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in CHOOSABLE:
         value = getattr(row, name)
-        found[name] = value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, UUID) else value
+        found[name] = (
+            value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, UUID) else value
+        )
     return found
 
 
 def _chosen(before: dict[str, dict[str, Any]], choices: dict[str, str]) -> dict[str, Any]:
-    unknown = [name for name, side in choices.items() if name not in CHOOSABLE or side not in ("kept", "gone")]
+    unknown = [
+        name for name, side in choices.items() if name not in CHOOSABLE or side not in ("kept", "gone")
+    ]
     if unknown:
         raise MergeRefused(_("请逐项选择保留哪一份的内容。"), code="merge.unknown_choice")
     chosen = {}
@@ -233,7 +263,13 @@ def _write_values(row: Person, values: dict[str, Any]) -> None:
 def _move(model: type[models.Model], column: models.ForeignKey, gone: UUID, kept: UUID) -> dict[str, Any]:
     rows = model._base_manager.filter(**{column.attname: gone})
     ids = list(rows.order_by("pk").values_list("pk", flat=True))
-    entry: dict[str, Any] = {"model": model._meta.label, "column": column.attname, "ids": [], "stayed": [], "yielded": {}}
+    entry: dict[str, Any] = {
+        "model": model._meta.label,
+        "column": column.attname,
+        "ids": [],
+        "stayed": [],
+        "yielded": {},
+    }
     if not ids:
         return entry
     if _tried(rows, {column.attname: kept}):
@@ -272,7 +308,9 @@ def _move_back(entry: dict[str, Any], kept: UUID, gone: UUID) -> list[dict[str, 
         if _tried(rows, {entry["column"]: gone}):
             continue
         for pk in ids:
-            if not _tried(model._base_manager.filter(pk=pk, **{entry["column"]: kept}), {entry["column"]: gone}):
+            if not _tried(
+                model._base_manager.filter(pk=pk, **{entry["column"]: kept}), {entry["column"]: gone}
+            ):
                 left.append({"model": entry["model"], "id": pk})
     for pk, had in entry["yielded"].items():
         row = model._base_manager.filter(pk=pk, **{entry["column"]: gone})
@@ -291,7 +329,15 @@ def _close_left_account(gone: Person) -> list[dict[str, Any]]:
     changed = []
     for account in Account.objects.filter(person=gone, is_active=True):
         Account.objects.filter(pk=account.pk).update(is_active=False)
-        changed.append({"model": "community.Account", "id": str(account.pk), "column": "is_active", "before": True, "after": False})
+        changed.append(
+            {
+                "model": "community.Account",
+                "id": str(account.pk),
+                "column": "is_active",
+                "before": True,
+                "after": False,
+            }
+        )
     return changed
 
 
@@ -301,11 +347,18 @@ def _honor_withdrawals(kept: Person, now: datetime) -> list[dict[str, Any]]:
     rows = list(Consent.objects.filter(person=kept))
     for live in rows:
         if live.withdrawn_at is None and any(
-            row.purpose == live.purpose and row.withdrawn_at is not None and row.withdrawn_at > live.given_at for row in rows
+            row.purpose == live.purpose and row.withdrawn_at is not None and row.withdrawn_at > live.given_at
+            for row in rows
         ):
             Consent.objects.filter(pk=live.pk).update(withdrawn_at=now)
             changed.append(
-                {"model": "community.Consent", "id": str(live.pk), "column": "withdrawn_at", "before": None, "after": now.isoformat()}
+                {
+                    "model": "community.Consent",
+                    "id": str(live.pk),
+                    "column": "withdrawn_at",
+                    "before": None,
+                    "after": now.isoformat(),
+                }
             )
     return changed
 

@@ -67,7 +67,9 @@ class PeopleInvalid(Problem):
 
     def __init__(self, faults: dict[int, list[Fault]]) -> None:
         self.faults = faults
-        super().__init__(_("有 %(count)d 行不能保存，什么都没有改动。请按提示修改后再试。") % {"count": len(faults)})
+        super().__init__(
+            _("有 %(count)d 行不能保存，什么都没有改动。请按提示修改后再试。") % {"count": len(faults)}
+        )
 
 
 class NumberTaken(Problem):
@@ -85,7 +87,9 @@ class EditConflict(Problem):
 
     def __init__(self, current: Person) -> None:
         self.current = current
-        super().__init__(_("在您填写的时候，有人先改了这份记录。下面标出了现在的内容；确认后再保存，就以您填的为准。"))
+        super().__init__(
+            _("在您填写的时候，有人先改了这份记录。下面标出了现在的内容；确认后再保存，就以您填的为准。")
+        )
 
 
 class PersonGone(Problem):
@@ -145,20 +149,28 @@ class QualificationKnown(Problem):
 
 _SENTENCES: Final = {
     "person.name_empty": _("请填写姓名。"),
-    "person.name_too_long": _("姓名最多 %(limit)d 个字，现在有 %(length)d 个字。请检查是否把别的内容也粘贴了进来。"),
-    "person.name_hidden_characters": _("姓名里有看不见的字符（换行、控制符等），多半是从别处复制时带来的。请删掉后重新输入。"),
+    "person.name_too_long": _(
+        "姓名最多 %(limit)d 个字，现在有 %(length)d 个字。请检查是否把别的内容也粘贴了进来。"
+    ),
+    "person.name_hidden_characters": _(
+        "姓名里有看不见的字符（换行、控制符等），多半是从别处复制时带来的。请删掉后重新输入。"
+    ),
     "person.name_no_letters": _("姓名里没有文字。请填写姓名。"),
     "person.sex_unknown": _("性别请选“女”“男”，或不填。"),
     "person.birth_in_the_future": _("出生日期晚于今天，请检查年份。"),
     "person.birth_too_long_ago": _("按这个出生日期，年龄超过 %(limit)d 岁，请检查年份。"),
     "person.phones_too_many": _("电话最多填 %(limit)d 个。"),
     "person.phone_form": _("这不像一个电话号码。请填 11 位手机号，或带区号的座机号。"),
-    "person.identity_form": _("身份证号码不对：应是 18 位（旧证 15 位），且末位校验码要相符。请对照证件检查；其他证件请不填，写在备注里。"),
+    "person.identity_form": _(
+        "身份证号码不对：应是 18 位（旧证 15 位），且末位校验码要相符。请对照证件检查；其他证件请不填，写在备注里。"
+    ),
     "person.identity_other_birth": _("出生日期和身份证号码里的不一样，请检查哪一个填错了。"),
     "person.identity_other_sex": _("性别和身份证号码里的不一样，请检查哪一个填错了。"),
     "person.number_form": _("志愿者编号只能有数字、字母和短横线，最多 %(limit)d 位。"),
     "person.text_too_long": _("最多 %(limit)d 个字，现在有 %(length)d 个字。请缩短后再保存。"),
-    "person.text_hidden_characters": _("这里有看不见的控制字符，多半是从别处复制时带来的。请删掉后重新输入。"),
+    "person.text_hidden_characters": _(
+        "这里有看不见的控制字符，多半是从别处复制时带来的。请删掉后重新输入。"
+    ),
     "person.email_form": _("这不像一个电子邮箱地址，请检查。"),
     "person.capacity_with_organization": _("组织和在组织里的身份要一起填。"),
     "person.guardian_required": _("此人未满 %(age)d 周岁，请填写监护人。"),
@@ -194,7 +206,9 @@ def create_person(*, by: Actor, values: NewPerson, at: datetime | None = None) -
     `queries.people.duplicates_of_new` first.
     """
     place = Place.objects.filter(pk=values.place_id).first()
-    organization = Organization.objects.filter(pk=values.organization_id).first() if values.organization_id else None
+    organization = (
+        Organization.objects.filter(pk=values.organization_id).first() if values.organization_id else None
+    )
     policy.require(by, "create", _facts_of_new("person", place, organization))
     prepared = _store_one(by, values, at or timezone.now())
     row = Person.objects.select_related("place").get(pk=prepared.ids[0])
@@ -289,7 +303,9 @@ def create_people_bulk(
         for start, chunk in _chunks(rows, batch):
             prepared = _prepare(by, chunk, at or timezone.now())
             if prepared.faults:
-                raise PeopleInvalid({start + position: faults for position, faults in prepared.faults.items()})
+                raise PeopleInvalid(
+                    {start + position: faults for position, faults in prepared.faults.items()}
+                )
             result = write_people(by=by, prepared=prepared)
             created += result.created
             guardians += result.guardians
@@ -337,7 +353,9 @@ def write_people(*, by: Actor, prepared: Prepared, keys: bool = True) -> BulkRes
     organizations = prepared_organizations(prepared)
     for path in prepared.place_paths:
         policy.require(
-            by, "create", policy.Facts("person", place_paths=frozenset({path}), organization_paths=organizations)
+            by,
+            "create",
+            policy.Facts("person", place_paths=frozenset({path}), organization_paths=organizations),
         )
     _write(prepared, keys=keys)
     extra = len(prepared.people) - len(prepared.ids)
@@ -430,13 +448,24 @@ def _prepare(by: Actor, rows: Sequence[NewPerson], at: datetime) -> Prepared:
         if guardian_id is None and row.guardian_name:
             guardian_id = _guardian_on_the_way(by, prepared, row, place, at, on_the_way)
         if guardian_id is not None:
-            prepared.guardianships.append((new_id(), person_id, guardian_id, row.guardian_relation, today, None))
+            prepared.guardianships.append(
+                (new_id(), person_id, guardian_id, row.guardian_relation, today, None)
+            )
         if row.consent_means:
             minor = row.birth_on is not None and rules.age_on(row.birth_on, today) < majority
             purposes = [Consent.Purpose.SERVICE, *([Consent.Purpose.MINOR] if minor and guardian_id else [])]
             for purpose in purposes:
                 prepared.consents.append(
-                    (new_id(), person_id, str(purpose), guardian_id or person_id, row.consent_means, NOTICE_VERSION, at, None)
+                    (
+                        new_id(),
+                        person_id,
+                        str(purpose),
+                        guardian_id or person_id,
+                        row.consent_means,
+                        NOTICE_VERSION,
+                        at,
+                        None,
+                    )
                 )
         if organization is not None:
             prepared.memberships.append(
@@ -458,7 +487,11 @@ class _Rights:
         key = (verb, data_class, place.pk, organization.pk if organization else None)
         if key not in self.known:
             facts = (
-                policy.Facts(data_class, place_paths=frozenset({organization.place.path}), organization_paths=frozenset({organization.path}))
+                policy.Facts(
+                    data_class,
+                    place_paths=frozenset({organization.place.path}),
+                    organization_paths=frozenset({organization.path}),
+                )
                 if data_class == "membership" and organization
                 else _facts_of_new(data_class, place, organization)
             )
@@ -511,7 +544,12 @@ def _fresh_numbers(count: int) -> list[str]:
 
 
 def _guardian_on_the_way(
-    by: Actor, prepared: Prepared, row: NewPerson, place: Place, at: datetime, on_the_way: dict[tuple[str, str], UUID]
+    by: Actor,
+    prepared: Prepared,
+    row: NewPerson,
+    place: Place,
+    at: datetime,
+    on_the_way: dict[tuple[str, str], UUID],
 ) -> UUID:
     """Return the guardian named beside a new person: somebody on record with this phone and name, else put on record here."""
     phone = normalize_phone(row.guardian_phone) or ""
@@ -533,7 +571,9 @@ def _guardian_on_the_way(
     return on_the_way[key]
 
 
-def _add(prepared: Prepared, person_id: UUID, row: NewPerson, place: Place, number: str, at: datetime) -> None:
+def _add(
+    prepared: Prepared, person_id: UUID, row: NewPerson, place: Place, number: str, at: datetime
+) -> None:
     prepared.place_paths.add(place.path)
     prepared.people.append(
         (
@@ -596,7 +636,9 @@ def seen_token(row: Person) -> str:
 
 
 @transaction.atomic
-def edit_person(*, by: Actor, person_id: UUID, seen: str, at: datetime | None = None, **changes: Any) -> Person:
+def edit_person(
+    *, by: Actor, person_id: UUID, seen: str, at: datetime | None = None, **changes: Any
+) -> Person:
     """Change some of a person's own values (`EDITABLE`); what is not named stays.
 
     `seen` is `seen_token` of the row the changes were made from: when somebody changed the row since, `EditConflict` is raised
@@ -638,9 +680,9 @@ def edit_person(*, by: Actor, person_id: UUID, seen: str, at: datetime | None = 
     # One conditional update is the guard: whoever read an older state changes nothing.
     try:
         with transaction.atomic():
-            changed = Person.objects.filter(pk=row.pk, updated_at=_instant(seen), status=Person.Status.ACTIVE).update(
-                **stored, updated_at=_later(row.updated_at, now)
-            )
+            changed = Person.objects.filter(
+                pk=row.pk, updated_at=_instant(seen), status=Person.Status.ACTIVE
+            ).update(**stored, updated_at=_later(row.updated_at, now))
     except IntegrityError:
         raise NumberTaken(_SENTENCES["person.number_taken"], field="volunteer_number") from None
     current = Person.objects.select_related("place").get(pk=row.pk)
@@ -712,7 +754,8 @@ def give_volunteer_number(*, by: Actor, person_id: UUID) -> str:
         try:
             with transaction.atomic():
                 Person.objects.filter(pk=row.pk, volunteer_number__isnull=True).update(
-                    volunteer_number=rules.new_volunteer_number(), updated_at=_later(row.updated_at, timezone.now())
+                    volunteer_number=rules.new_volunteer_number(),
+                    updated_at=_later(row.updated_at, timezone.now()),
                 )
             break
         except IntegrityError:
@@ -735,7 +778,10 @@ def add_contact(*, by: Actor, person_id: UUID, kind: str, value: str, primary: b
     value = _clean_contact(kind, value)
     existing = list(ContactPoint.objects.filter(person=row, kind=kind))
     if len(existing) >= rules.PHONES_LIMIT:
-        raise TooManyContacts(_("同一种联系方式最多 %(limit)d 个，请先删掉不用的。") % {"limit": rules.PHONES_LIMIT}, field="value")
+        raise TooManyContacts(
+            _("同一种联系方式最多 %(limit)d 个，请先删掉不用的。") % {"limit": rules.PHONES_LIMIT},
+            field="value",
+        )
     first = not existing
     if primary and not first:
         ContactPoint.objects.filter(person=row, kind=kind, is_primary=True).update(is_primary=False)
@@ -760,10 +806,16 @@ def _clean_contact(kind: str, value: str) -> str:
         return digits
     probe = NewPerson("甲", new_id())
     typed_value = value.strip()[:1000]
-    probe = replace(probe, email=typed_value) if kind == ContactPoint.Kind.EMAIL else replace(probe, wechat=typed_value)
+    probe = (
+        replace(probe, email=typed_value)
+        if kind == ContactPoint.Kind.EMAIL
+        else replace(probe, wechat=typed_value)
+    )
     faults = rules.check_new_person(probe, on=timezone.localdate(), consent_age=0)
     if faults or not value.strip():
-        raise PersonInvalid([replace(faults[0], field="value") if faults else Fault("value", "person.email_form")])
+        raise PersonInvalid(
+            [replace(faults[0], field="value") if faults else Fault("value", "person.email_form")]
+        )
     return value.strip()
 
 
@@ -819,7 +871,9 @@ def reveal_contact(*, by: Actor, person_id: UUID) -> list[Revealed]:
     _spend_reveal(by)
     with transaction.atomic():
         if by.person_id != row.pk and _barred(row):
-            raise ContactBarred(_("本人已撤回“联系我”的同意，不再显示联系方式。需要联系时，请当面征得同意后重新登记。"))
+            raise ContactBarred(
+                _("本人已撤回“联系我”的同意，不再显示联系方式。需要联系时，请当面征得同意后重新登记。")
+            )
         audit.record(by=by, verb="reveal_contact", target=row)
         rows = ContactPoint.objects.visible_to(by).filter(person=row).order_by("kind", "-is_primary", "pk")
         return [Revealed(c.pk, c.kind, c.get_kind_display(), c.value, c.is_primary) for c in rows]
@@ -837,11 +891,15 @@ def reveal_identity(*, by: Actor, person_id: UUID) -> str:
 
 def _spend_reveal(by: Actor) -> None:
     if by.account_id is not None:
-        throttle.spend(bucket="person.reveal", key=str(by.account_id), limit=REVEALS_PER_HOUR, per_seconds=3600)
+        throttle.spend(
+            bucket="person.reveal", key=str(by.account_id), limit=REVEALS_PER_HOUR, per_seconds=3600
+        )
 
 
 def _barred(row: Person) -> bool:
-    given = Consent.objects.filter(person=row, purpose=Consent.Purpose.CONTACT).values_list("withdrawn_at", flat=True)
+    given = Consent.objects.filter(person=row, purpose=Consent.Purpose.CONTACT).values_list(
+        "withdrawn_at", flat=True
+    )
     states = list(given)
     return bool(states) and None not in states
 
@@ -891,10 +949,14 @@ def end_guardianship(*, by: Actor, guardianship_id: UUID, on: date | None = None
     policy.require(by, "edit", row.facts())
     day = typed.past(on, "on") or timezone.localdate()
     before = audit.image(row)
-    if not Guardianship.objects.filter(pk=row.pk, ended_on__isnull=True).update(ended_on=max(day, row.started_on)):
+    if not Guardianship.objects.filter(pk=row.pk, ended_on__isnull=True).update(
+        ended_on=max(day, row.started_on)
+    ):
         raise AlreadyEnded(_("这段监护关系已经结束。"))
     now = timezone.now()
-    for consent in Consent.objects.filter(person_id=row.ward_id, given_by_id=row.guardian_id, withdrawn_at__isnull=True):
+    for consent in Consent.objects.filter(
+        person_id=row.ward_id, given_by_id=row.guardian_id, withdrawn_at__isnull=True
+    ):
         _withdraw(by, consent, now)
     row.refresh_from_db()
     audit.record(by=by, verb="end", target=row, before=before, after=row)
@@ -979,7 +1041,9 @@ def withdraw_consent(*, by: Actor, consent_id: UUID, at: datetime | None = None)
 
 def _withdraw(by: Actor, row: Consent, now: datetime) -> bool:
     before = audit.image(row)
-    if not Consent.objects.filter(pk=row.pk, withdrawn_at__isnull=True).update(withdrawn_at=max(now, row.given_at)):
+    if not Consent.objects.filter(pk=row.pk, withdrawn_at__isnull=True).update(
+        withdrawn_at=max(now, row.given_at)
+    ):
         return False
     audit.record(by=by, verb="withdraw", target=row, before=before, after=Consent.objects.get(pk=row.pk))
     return True
@@ -1050,7 +1114,9 @@ def mark_distinct(*, by: Actor, one_id: UUID, other_id: UUID) -> None:
         raise Problem(_("这是同一份记录。"), code="person.same_row")
     first, second = rules.pair(one.pk, other.pk)
     _row, made = DistinctPair.objects.get_or_create(
-        first_id=first, second_id=second, defaults={"decided_at": timezone.now(), "decided_by": str(by.account_id or by.kind)}
+        first_id=first,
+        second_id=second,
+        defaults={"decided_at": timezone.now(), "decided_by": str(by.account_id or by.kind)},
     )
     if made:
         audit.record(by=by, verb="distinct", target=one, after={"first": str(first), "second": str(second)})
@@ -1084,7 +1150,9 @@ def rebuild_person_keys(*, by: Actor, progress: Callable[[int], None] | None = N
     last: UUID | None = None
     while True:
         rows = Person.objects.filter(status=Person.Status.ACTIVE).select_related("place").order_by("pk")
-        chunk = list((rows if last is None else rows.filter(pk__gt=last)).only("name", "status", "place__path")[:5000])
+        chunk = list(
+            (rows if last is None else rows.filter(pk__gt=last)).only("name", "status", "place__path")[:5000]
+        )
         if not chunk:
             return done
         with transaction.atomic():
@@ -1114,7 +1182,10 @@ class _PathLabel(Func):
         for _step in range(self.level - 1):
             rest, given = f"substr({rest}, instr({rest}, '/') + 1)", given * 2
         # Past the end there is no slash: the length is then -1 and the text empty.
-        return f"CASE WHEN instr({rest}, '/') > 0 THEN substr({rest}, 1, instr({rest}, '/') - 1) ELSE '' END", given * 3
+        return (
+            f"CASE WHEN instr({rest}, '/') > 0 THEN substr({rest}, 1, instr({rest}, '/') - 1) ELSE '' END",
+            given * 3,
+        )
 
 
 def people_keys_follow_places(path: str) -> int:

@@ -80,7 +80,9 @@ def erase_person(*, by: Actor, person_id: UUID) -> Person:
     for erased_id in ids:
         audit.forget(erased_id)
     row.refresh_from_db()
-    audit.record(by=by, verb="erase", target=row, place_path=place_path, after={"rows": [str(pk) for pk in ids]})
+    audit.record(
+        by=by, verb="erase", target=row, place_path=place_path, after={"rows": [str(pk) for pk in ids]}
+    )
     return row
 
 
@@ -90,10 +92,14 @@ def _end(ids: list[UUID]) -> None:
     open_ones.filter(started_on__gt=today).update(ended_on=F("started_on"))
     open_ones.update(ended_on=today)
     for side in ("ward_id__in", "guardian_id__in"):
-        Guardianship.objects.filter(**{side: ids}, ended_on__isnull=True, started_on__gt=today).update(ended_on=F("started_on"))
+        Guardianship.objects.filter(**{side: ids}, ended_on__isnull=True, started_on__gt=today).update(
+            ended_on=F("started_on")
+        )
         Guardianship.objects.filter(**{side: ids}, ended_on__isnull=True).update(ended_on=today)
     for side in ("person_id__in", "given_by_id__in"):
-        Consent.objects.filter(**{side: ids}, withdrawn_at__isnull=True, given_at__gt=now).update(withdrawn_at=F("given_at"))
+        Consent.objects.filter(**{side: ids}, withdrawn_at__isnull=True, given_at__gt=now).update(
+            withdrawn_at=F("given_at")
+        )
         Consent.objects.filter(**{side: ids}, withdrawn_at__isnull=True).update(withdrawn_at=now)
 
 
@@ -107,7 +113,9 @@ def _close_accounts(ids: list[UUID]) -> None:
         )  # fmt: skip
         RoleGrant.objects.filter(account=account, revoked_at__isnull=True).update(revoked_at=now)
         LoginCard.objects.filter(account=account, revoked_at__isnull=True).update(revoked_at=now)
-        Invitation.objects.filter(account=account, accepted_at__isnull=True, revoked_at__isnull=True).update(revoked_at=now)
+        Invitation.objects.filter(account=account, accepted_at__isnull=True, revoked_at__isnull=True).update(
+            revoked_at=now
+        )
         ApiToken.objects.filter(grant__account=account, revoked_at__isnull=True).update(revoked_at=now)
         RecoveryCode.objects.filter(account=account).delete()
 

@@ -55,7 +55,9 @@ class OwnData:
                 {
                     "kind": section.label,
                     "title": section.title,
-                    "rows": [{column: value for column, _heading, value, _words in row} for row in section.rows],
+                    "rows": [
+                        {column: value for column, _heading, value, _words in row} for row in section.rows
+                    ],
                 }
                 for section in self.sections
             ],
@@ -75,11 +77,17 @@ def own_data(actor: Actor, person_id: UUID) -> OwnData:
     for model, rows in references.rows_about(ids):
         if model in DERIVED or model is AuditEvent:
             continue
-        related = [c.name for c in model._meta.concrete_fields if isinstance(c, models.ForeignKey) and c.related_model is not Person]
+        related = [
+            c.name
+            for c in model._meta.concrete_fields
+            if isinstance(c, models.ForeignKey) and c.related_model is not Person
+        ]
         found = tuple(_row(one, ids) for one in rows.select_related(*related).order_by("pk"))
         if found:
             sections.append(Section(model._meta.label, _title(model), found))
-    events = AuditEvent.objects.filter(target_label=Person._meta.label, target_id__in=[str(pk) for pk in ids]).order_by("pk")
+    events = AuditEvent.objects.filter(
+        target_label=Person._meta.label, target_id__in=[str(pk) for pk in ids]
+    ).order_by("pk")
     if events:
         sections.append(
             Section(

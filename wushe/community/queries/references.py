@@ -45,7 +45,12 @@ def rows_about(person_ids: list[Any]) -> Iterator[tuple[type[models.Model], mode
         if model is Person:
             condition = Q(pk__in=person_ids)
         if condition:
-            yield model, model._base_manager.filter(condition).distinct() if _joins(condition) else model._base_manager.filter(condition)
+            yield (
+                model,
+                model._base_manager.filter(condition).distinct()
+                if _joins(condition)
+                else model._base_manager.filter(condition),
+            )
 
 
 def personal_columns(model: type[models.Model]) -> list[models.Field[Any, Any]]:
@@ -65,4 +70,6 @@ def _models() -> Iterator[type[models.Model]]:
 
 
 def _joins(condition: Q) -> bool:
-    return any("__" in str(child[0]).removesuffix("__in") for child in condition.children if isinstance(child, tuple))
+    return any(
+        "__" in str(child[0]).removesuffix("__in") for child in condition.children if isinstance(child, tuple)
+    )

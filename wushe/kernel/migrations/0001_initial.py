@@ -7,183 +7,261 @@ import wushe.kernel.ids
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AuditCheckpoint',
+            name="AuditCheckpoint",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('sequence', models.BigIntegerField()),
-                ('size', models.BigIntegerField()),
-                ('batch_hash', models.CharField(max_length=64)),
-                ('hash_name', models.CharField(max_length=16)),
-                ('signed_at', models.DateTimeField()),
-                ('key_id', models.CharField(max_length=16)),
-                ('signature', models.CharField(max_length=120)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("sequence", models.BigIntegerField()),
+                ("size", models.BigIntegerField()),
+                ("batch_hash", models.CharField(max_length=64)),
+                ("hash_name", models.CharField(max_length=16)),
+                ("signed_at", models.DateTimeField()),
+                ("key_id", models.CharField(max_length=16)),
+                ("signature", models.CharField(max_length=120)),
             ],
             options={
-                'verbose_name': '审计检查点',
+                "verbose_name": "审计检查点",
             },
         ),
         migrations.CreateModel(
-            name='FirstAnswer',
+            name="FirstAnswer",
             fields=[
-                ('key_hash', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('request_digest', models.CharField(max_length=64)),
-                ('status', models.PositiveSmallIntegerField(null=True)),
-                ('headers', models.JSONField(default=dict)),
-                ('body', wushe.kernel.fields.EncryptedField(blank=True, purpose='idempotency.body')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("key_hash", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("request_digest", models.CharField(max_length=64)),
+                ("status", models.PositiveSmallIntegerField(null=True)),
+                ("headers", models.JSONField(default=dict)),
+                ("body", wushe.kernel.fields.EncryptedField(blank=True, purpose="idempotency.body")),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
             ],
             options={
-                'verbose_name': '首次应答',
+                "verbose_name": "首次应答",
             },
         ),
         migrations.CreateModel(
-            name='InstallationFact',
+            name="InstallationFact",
             fields=[
-                ('code', wushe.kernel.fields.KeyField(max_length=40, primary_key=True, serialize=False)),
-                ('value', models.CharField(max_length=200)),
-                ('noted_at', models.DateTimeField(auto_now_add=True)),
+                ("code", wushe.kernel.fields.KeyField(max_length=40, primary_key=True, serialize=False)),
+                ("value", models.CharField(max_length=200)),
+                ("noted_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Schedule',
+            name="Schedule",
             fields=[
-                ('name', models.CharField(max_length=120, primary_key=True, serialize=False)),
-                ('due_at', models.DateTimeField()),
-                ('claimed_by', models.CharField(blank=True, max_length=64)),
-                ('claimed_until', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('last_error', models.TextField(blank=True)),
+                ("name", models.CharField(max_length=120, primary_key=True, serialize=False)),
+                ("due_at", models.DateTimeField()),
+                ("claimed_by", models.CharField(blank=True, max_length=64)),
+                ("claimed_until", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("last_error", models.TextField(blank=True)),
             ],
             options={
-                'verbose_name': '定时任务',
+                "verbose_name": "定时任务",
             },
         ),
         migrations.CreateModel(
-            name='WorkerBeat',
+            name="WorkerBeat",
             fields=[
-                ('worker_id', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('started_at', models.DateTimeField()),
-                ('beat_at', models.DateTimeField(db_index=True)),
+                ("worker_id", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("started_at", models.DateTimeField()),
+                ("beat_at", models.DateTimeField(db_index=True)),
             ],
             options={
-                'verbose_name': '后台进程心跳',
+                "verbose_name": "后台进程心跳",
             },
         ),
         migrations.CreateModel(
-            name='AuditBatch',
+            name="AuditBatch",
             fields=[
-                ('sequence', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('first_event', models.UUIDField()),
-                ('last_event', models.UUIDField()),
-                ('count', models.PositiveIntegerField()),
-                ('hash_name', models.CharField(max_length=16)),
-                ('root', models.CharField(max_length=64)),
-                ('previous_hash', models.CharField(max_length=64)),
-                ('batch_hash', models.CharField(max_length=64, unique=True)),
-                ('sealed_at', models.DateTimeField()),
+                ("sequence", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("first_event", models.UUIDField()),
+                ("last_event", models.UUIDField()),
+                ("count", models.PositiveIntegerField()),
+                ("hash_name", models.CharField(max_length=16)),
+                ("root", models.CharField(max_length=64)),
+                ("previous_hash", models.CharField(max_length=64)),
+                ("batch_hash", models.CharField(max_length=64, unique=True)),
+                ("sealed_at", models.DateTimeField()),
             ],
             options={
-                'verbose_name': '审计批次',
-                'constraints': [models.CheckConstraint(condition=models.Q(('count__gt', 0)), name='audit_batch_not_empty')],
+                "verbose_name": "审计批次",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("count__gt", 0)), name="audit_batch_not_empty")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
-                ('actor_kind', models.CharField(max_length=12)),
-                ('actor_id', models.CharField(blank=True, max_length=36)),
-                ('actor_person_id', models.CharField(blank=True, max_length=36)),
-                ('actor_label', models.TextField(blank=True)),
-                ('verb', models.CharField(max_length=80)),
-                ('target_label', models.CharField(max_length=80)),
-                ('target_id', models.CharField(blank=True, max_length=64)),
-                ('place_path', wushe.kernel.fields.KeyField(default='/', max_length=255)),
-                ('before', models.TextField(null=True)),
-                ('after', models.TextField(null=True)),
-                ('note', models.TextField(blank=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("actor_kind", models.CharField(max_length=12)),
+                ("actor_id", models.CharField(blank=True, max_length=36)),
+                ("actor_person_id", models.CharField(blank=True, max_length=36)),
+                ("actor_label", models.TextField(blank=True)),
+                ("verb", models.CharField(max_length=80)),
+                ("target_label", models.CharField(max_length=80)),
+                ("target_id", models.CharField(blank=True, max_length=64)),
+                ("place_path", wushe.kernel.fields.KeyField(default="/", max_length=255)),
+                ("before", models.TextField(null=True)),
+                ("after", models.TextField(null=True)),
+                ("note", models.TextField(blank=True)),
             ],
             options={
-                'verbose_name': '审计记录',
-                'indexes': [models.Index(fields=['target_label', 'target_id'], name='audit_event_target'), models.Index(fields=['place_path', 'id'], name='audit_event_place'), models.Index(fields=['actor_id', 'id'], name='audit_event_actor')],
+                "verbose_name": "审计记录",
+                "indexes": [
+                    models.Index(fields=["target_label", "target_id"], name="audit_event_target"),
+                    models.Index(fields=["place_path", "id"], name="audit_event_place"),
+                    models.Index(fields=["actor_id", "id"], name="audit_event_actor"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AuditLeaf',
+            name="AuditLeaf",
             fields=[
-                ('event_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('batch_sequence', models.BigIntegerField()),
-                ('position', models.PositiveIntegerField()),
-                ('leaf_hash', models.CharField(max_length=64)),
+                ("event_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("batch_sequence", models.BigIntegerField()),
+                ("position", models.PositiveIntegerField()),
+                ("leaf_hash", models.CharField(max_length=64)),
             ],
             options={
-                'verbose_name': '审计叶',
-                'constraints': [models.UniqueConstraint(fields=('batch_sequence', 'position'), name='audit_leaf_position')],
+                "verbose_name": "审计叶",
+                "constraints": [
+                    models.UniqueConstraint(fields=("batch_sequence", "position"), name="audit_leaf_position")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='OutboxMessage',
+            name="OutboxMessage",
             fields=[
-                ('id', models.UUIDField(default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=60)),
-                ('channel', models.CharField(choices=[('IN_APP', '站内消息'), ('COPY_TEXT', '可复制文本'), ('CONSOLE', '控制台'), ('FILE', '文件'), ('SMS', '短信'), ('WECOM', '企业微信'), ('EMAIL', '电子邮件')], max_length=12)),
-                ('state', models.CharField(choices=[('WAITING', '待发送'), ('SENDING', '发送中'), ('SENT', '已发出'), ('ACKNOWLEDGED', '本人已确认'), ('PARKED', '未能发出'), ('CANCELED', '已取消')], default='WAITING', max_length=14)),
-                ('person_id', models.UUIDField(db_index=True, null=True)),
-                ('place_path', wushe.kernel.fields.KeyField(default='/', max_length=255)),
-                ('address', wushe.kernel.fields.EncryptedField(blank=True, purpose='outbox.address')),
-                ('sealed_subject', models.TextField()),
-                ('sealed_body', models.TextField()),
-                ('link', models.CharField(blank=True, max_length=300)),
-                ('sent_by', models.CharField(blank=True, max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('due_at', models.DateTimeField()),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('claimed_until', models.DateTimeField(null=True)),
-                ('last_error', models.CharField(blank=True, max_length=300)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('acknowledged_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=wushe.kernel.ids.new_id, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=60)),
+                (
+                    "channel",
+                    models.CharField(
+                        choices=[
+                            ("IN_APP", "站内消息"),
+                            ("COPY_TEXT", "可复制文本"),
+                            ("CONSOLE", "控制台"),
+                            ("FILE", "文件"),
+                            ("SMS", "短信"),
+                            ("WECOM", "企业微信"),
+                            ("EMAIL", "电子邮件"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("WAITING", "待发送"),
+                            ("SENDING", "发送中"),
+                            ("SENT", "已发出"),
+                            ("ACKNOWLEDGED", "本人已确认"),
+                            ("PARKED", "未能发出"),
+                            ("CANCELED", "已取消"),
+                        ],
+                        default="WAITING",
+                        max_length=14,
+                    ),
+                ),
+                ("person_id", models.UUIDField(db_index=True, null=True)),
+                ("place_path", wushe.kernel.fields.KeyField(default="/", max_length=255)),
+                ("address", wushe.kernel.fields.EncryptedField(blank=True, purpose="outbox.address")),
+                ("sealed_subject", models.TextField()),
+                ("sealed_body", models.TextField()),
+                ("link", models.CharField(blank=True, max_length=300)),
+                ("sent_by", models.CharField(blank=True, max_length=64)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("due_at", models.DateTimeField()),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("claimed_until", models.DateTimeField(null=True)),
+                ("last_error", models.CharField(blank=True, max_length=300)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("acknowledged_at", models.DateTimeField(null=True)),
             ],
             options={
-                'verbose_name': '消息',
-                'indexes': [models.Index(fields=['state', 'due_at'], name='outbox_due'), models.Index(fields=['person_id', 'due_at'], name='outbox_person'), models.Index(fields=['place_path', 'due_at'], name='outbox_place')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('acknowledged_at__isnull', True), ('state', 'ACKNOWLEDGED'), _connector='OR'), name='outbox_acknowledged')],
+                "verbose_name": "消息",
+                "indexes": [
+                    models.Index(fields=["state", "due_at"], name="outbox_due"),
+                    models.Index(fields=["person_id", "due_at"], name="outbox_person"),
+                    models.Index(fields=["place_path", "due_at"], name="outbox_place"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("acknowledged_at__isnull", True), ("state", "ACKNOWLEDGED"), _connector="OR"
+                        ),
+                        name="outbox_acknowledged",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='PersonalKey',
+            name="PersonalKey",
             fields=[
-                ('person_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('wrapped_key', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('destroyed_at', models.DateTimeField(null=True)),
+                ("person_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("wrapped_key", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("destroyed_at", models.DateTimeField(null=True)),
             ],
             options={
-                'verbose_name': '个人密钥',
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('destroyed_at__isnull', True), models.Q(('wrapped_key', ''), _negated=True)), models.Q(('destroyed_at__isnull', False), ('wrapped_key', '')), _connector='OR'), name='personal_key_whole_or_gone')],
+                "verbose_name": "个人密钥",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("destroyed_at__isnull", True), models.Q(("wrapped_key", ""), _negated=True)
+                            ),
+                            models.Q(("destroyed_at__isnull", False), ("wrapped_key", "")),
+                            _connector="OR",
+                        ),
+                        name="personal_key_whole_or_gone",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ThrottleBucket',
+            name="ThrottleBucket",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('bucket', models.CharField(max_length=40)),
-                ('key_hash', models.CharField(max_length=64)),
-                ('full_at_us', models.BigIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("bucket", models.CharField(max_length=40)),
+                ("key_hash", models.CharField(max_length=64)),
+                ("full_at_us", models.BigIntegerField()),
             ],
             options={
-                'verbose_name': '限速桶',
-                'indexes': [models.Index(fields=['full_at_us'], name='throttle_bucket_full')],
-                'constraints': [models.UniqueConstraint(fields=('bucket', 'key_hash'), name='throttle_bucket_key')],
+                "verbose_name": "限速桶",
+                "indexes": [models.Index(fields=["full_at_us"], name="throttle_bucket_full")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("bucket", "key_hash"), name="throttle_bucket_key")
+                ],
             },
         ),
     ]

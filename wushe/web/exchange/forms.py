@@ -42,7 +42,15 @@ class UploadForm(Form):
 class ColumnsForm(Form):
     """One choice for each heading that was found, and the place for rows without one."""
 
-    def __init__(self, *args: Any, actor: Actor, kind: str, sheets: list[dict[str, Any]], chosen: dict[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        actor: Actor,
+        kind: str,
+        sheets: list[dict[str, Any]],
+        chosen: dict[str, str],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         about = kinds.kind(kind)
         choices = [("", _("不导入这一列")), *((column.code, column.title) for column in about.columns)]

@@ -56,7 +56,9 @@ def home(request: Request) -> HttpResponse:
 @page(needs=("view", "import"))
 def imports(request: Request) -> HttpResponse:
     """All imports the visitor may see, newest first."""
-    rows = listing(request, runs.find_runs(request.actor), sorts={"when": "created_at", "kind": "kind"}, default="-when")
+    rows = listing(
+        request, runs.find_runs(request.actor), sorts={"when": "created_at", "kind": "kind"}, default="-when"
+    )
     return render(request, "exchange/imports.html", {"listing": rows})
 
 
@@ -178,7 +180,12 @@ def _filters(run: Any, wanted: str) -> list[dict[str, Any]]:
 def check(request: Request, import_id: UUID) -> HttpResponse:
     """Check the same file again, because the data changed meanwhile."""
     run = runs.find_run(request.actor, import_id)
-    return _step(request, run, lambda: background.check_soon(by=request.actor, run=run, size=files.size_of(run.stored_name)), "")
+    return _step(
+        request,
+        run,
+        lambda: background.check_soon(by=request.actor, run=run, size=files.size_of(run.stored_name)),
+        "",
+    )
 
 
 @require_POST
@@ -186,7 +193,12 @@ def check(request: Request, import_id: UUID) -> HttpResponse:
 def carry_out(request: Request, import_id: UUID) -> HttpResponse:
     """Do it: all rows or none."""
     run = runs.find_run(request.actor, import_id)
-    return _step(request, run, lambda: background.carry_out_soon(by=request.actor, run=run), _("已导入。如果不对，可以撤销。"))
+    return _step(
+        request,
+        run,
+        lambda: background.carry_out_soon(by=request.actor, run=run),
+        _("已导入。如果不对，可以撤销。"),
+    )
 
 
 @require_POST
@@ -194,7 +206,9 @@ def carry_out(request: Request, import_id: UUID) -> HttpResponse:
 def undo(request: Request, import_id: UUID) -> HttpResponse:
     """Take it back."""
     run = runs.find_run(request.actor, import_id)
-    return _step(request, run, lambda: background.undo_soon(by=request.actor, run=run), _("已撤销，恢复到导入之前。"))
+    return _step(
+        request, run, lambda: background.undo_soon(by=request.actor, run=run), _("已撤销，恢复到导入之前。")
+    )
 
 
 @require_POST
