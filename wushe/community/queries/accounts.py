@@ -265,6 +265,7 @@ def accounts(
     found = (
         Account.objects.visible_to(actor)
         .select_related("person__place")
+        .defer("password", "second_factor")
         .annotate(
             name_is_open=Exists(readable),
             live_roles=Coalesce(Subquery(live.values("account").annotate(n=Count("pk")).values("n")), 0),
@@ -420,6 +421,7 @@ def grants(
     found = (
         RoleGrant.objects.visible_to(actor)
         .select_related("account__person", "place", "organization__place")
+        .defer("account__password", "account__second_factor")
         .annotate(name_is_open=Exists(readable))
     )
     if role:
@@ -535,6 +537,7 @@ def dangers(actor: Actor, *, at: datetime | None = None) -> list[rules.Danger]:
         RoleGrant.objects.visible_to(actor)
         .filter(revoked_at__isnull=True)
         .select_related("account__person", "place", "organization")
+        .defer("account__password", "account__second_factor")
         .annotate(has_card=Exists(cards))
         .order_by("account__number", "granted_at")
     )
