@@ -65,7 +65,7 @@ run: .venv/.ok $(ASSETS)
 
 test: .venv/.dev $(ASSETS)
 	WUSHE_TEST_DATABASE=sqlite $(BIN)/pytest -q -n $(JOBS) --dist loadfile
-	WUSHE_TEST_DATABASE=postgresql $(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not browser and not repository"
+	WUSHE_TEST_DATABASE=postgresql $(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not browser and not repository and not matrix"
 	@$(MAKE) lint
 
 test-long: .venv/.dev $(ASSETS)

@@ -57,6 +57,7 @@ pytest_plugins = [
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: drives a real headless Chromium")
+    config.addinivalue_line("markers", "matrix: every door times every role; on PostgreSQL at full size only")
     config.addinivalue_line(
         "markers", "repository: judges the source tree, whatever the database; runs once, on SQLite"
     )

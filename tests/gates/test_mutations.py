@@ -13,8 +13,11 @@ from django.test import Client
 from tests.gates import sites
 from tests.gates.sites import Site
 from tests.gates.test_operations import calls, outcome
-from tests.gates.test_pages import api_cells, cells, client_of, page_answer
+from tests.gates.test_pages import _roles, api_cells, cells, client_of, page_answer
+from tests.gates.test_queries import answer, query_calls
 from tests.gates.world import Role, World
+
+pytestmark = pytest.mark.matrix
 
 # Gates that stand behind another one, so that no visitor can tell whether they are there: (file, function) → why they stay.
 SECOND_LINE: dict[tuple[str, str], str] = {}
@@ -32,23 +35,31 @@ class Cell:
     before: Any = None
 
 
-def _cells(world: World, roles: list[Role]) -> list[Cell]:
+def _cells(world: World, roles: list[Role], size: str) -> list[Cell]:
     found: list[Cell] = []
-    for operation, relation, arguments in calls(world):
-        for role in roles:
+    for number, (operation, relation, arguments) in enumerate(calls(world)):
+        for role in _roles(roles, number // 5, size):
             found.append(
                 Cell(
                     f"{operation.name} {role.name} {relation}",
                     lambda o=operation, a=arguments, r=role: outcome(o, a, r.actor),  # type: ignore[misc]  # bound now, called later
                 )
             )
+    for number, (query, relation, given) in enumerate(query_calls(world)):
+        for role in _roles(roles, number // 5, size):
+            found.append(
+                Cell(
+                    f"{query.name} {role.name} {relation}",
+                    lambda q=query, a=given, r=role: answer(q, a, r.actor, world),  # type: ignore[misc]  # likewise
+                )
+            )
     clients: dict[str, Client] = {role.name: client_of(role) for role in roles}
-    for page, role, relation, url in cells(world, roles):
+    for page, role, relation, url in cells(world, roles, size):
         client = clients[role.name]
         found.append(
             Cell(f"{page.name} {role.name} {relation}", lambda c=client, u=url: page_answer(world, c, u))  # type: ignore[misc]  # likewise
         )
-    found += [Cell(name, run) for name, run in api_cells(world, roles)]
+    found += [Cell(name, run) for name, run in api_cells(world, roles, size)]
     return found
 
 
@@ -64,7 +75,7 @@ def _loosened(before: Any, after: Any) -> bool:
 
 def test_every_gate_is_missed_when_it_is_gone(world: World, roles: list[Role], size: str) -> None:
     touched: dict[Site, list[Cell]] = defaultdict(list)
-    for cell in _cells(world, roles):
+    for cell in _cells(world, roles, size):
         seen: set[Site] = set()
         with sites.watched(seen.add):
             cell.before = cell.run()
@@ -81,7 +92,7 @@ def test_every_gate_is_missed_when_it_is_gone(world: World, roles: list[Role], s
     ]
     if size == "reduced":
         # Another tenth each day would make failures hard to repeat: the same share every time, spread over the files.
-        chosen = chosen[:: int(os.environ.get("WUSHE_GATE_STEP", "4"))]
+        chosen = chosen[:: int(os.environ.get("WUSHE_GATE_STEP", "6"))]
     unnoticed = [str(site) for site in chosen if not _noticed(site, touched[site])]
     assert unreached == [], "no cell comes past these gates"
     assert unnoticed == [], "these gates can be taken out without anybody noticing"
@@ -90,7 +101,7 @@ def test_every_gate_is_missed_when_it_is_gone(world: World, roles: list[Role], s
 def _noticed(site: Site, cells_of_site: list[Cell]) -> bool:
     # Refusals and narrow views first: there a missing gate shows at once.
     ordered = sorted(cells_of_site, key=lambda cell: 0 if cell.before == "refused" else 1)
-    for cell in ordered[:400]:
+    for cell in ordered[:120]:
         with sites.removed(site), transaction.atomic():
             after = cell.run()
             transaction.set_rollback(True)
@@ -99,9 +110,11 @@ def _noticed(site: Site, cells_of_site: list[Cell]) -> bool:
     return False
 
 
-def test_the_control_notices_nothing_when_no_gate_is_taken_out(world: World, roles: list[Role]) -> None:
+def test_the_control_notices_nothing_when_no_gate_is_taken_out(
+    world: World, roles: list[Role], size: str
+) -> None:
     nowhere = Site("community/nowhere.py", 1, 1, "visible_to", "nobody")
-    some = [cell for number, cell in enumerate(_cells(world, roles)) if number % 97 == 0]
+    some = [cell for number, cell in enumerate(_cells(world, roles, size)) if number % 97 == 0]
     for cell in some:
         cell.before = cell.run()
     assert not _noticed(nowhere, some)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, get_type_hints
 from uuid import UUID
 
+import pytest
 from django.db import IntegrityError, models, transaction
 
 import wushe.community.operations
@@ -24,6 +25,8 @@ from wushe.community.operations.people import PeopleInvalid
 from wushe.community.rules.people import NewPerson
 from wushe.kernel.actor import Actor
 from wushe.kernel.problems import Problem
+
+pytestmark = pytest.mark.matrix
 
 
 @dataclass(frozen=True)

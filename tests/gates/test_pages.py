@@ -18,12 +18,21 @@ from tests.gates.surface import Page, calls, pages
 from tests.gates.world import RELATIONS, Role, World, allowed_marks, ids_of
 from wushe.kernel import policy
 
+pytestmark = pytest.mark.matrix
+
 # Pages that show no record of their own, each with the reason why no mark can be asked of them.
 WITHOUT_RECORDS = {
     "portal:home": "a search box and three doors",
     "portal:about": "text",
     "portal:accessibility": "text",
     "portal:privacy": "text",
+}
+
+
+# Answers that show more than single records would, each with the reason.
+SHOWS_MORE = {
+    "POST /people/{uuidstr:person_id}/export": "everything held on one person, for whoever may export it: that is what it is for",
+    "people:export": "likewise",
 }
 
 
@@ -44,14 +53,32 @@ def arguments(world: World, relation: str) -> dict[str, Any]:
     return {**ids_of(world, relation), "code": place.code}
 
 
-def cells(world: World, roles: list[Role]) -> Iterator[tuple[Page, Role, str, str]]:
-    """Yield page, role, relation and address of every cell; pages without an object have the one relation "own"."""
-    for page in pages():
-        for relation in RELATIONS if page.parameters else ("own",):
+def cells(world: World, roles: list[Role], size: str) -> Iterator[tuple[Page, Role, str, str]]:
+    """Yield page, role, relation and address of every cell; pages without an object have the one relation "own".
+
+    Reduced, a page keeps its most telling cells: nobody, somebody without a role, the role that may most, and two more roles and
+    one more relation that differ from page to page.
+    """
+    for number, page in enumerate(pages()):
+        for relation in _relations(page, number, size) if page.parameters else ("own",):
             url = page.url(arguments(world, relation))
             if url is not None:
-                for role in roles:
+                for role in _roles(roles, number, size):
                     yield page, role, relation, url
+
+
+def _relations(page: Any, number: int, size: str) -> tuple[str, ...]:
+    if size == "full":
+        return RELATIONS
+    return ("own", "foreign") if number % 2 else ("own", "sibling")
+
+
+def _roles(roles: list[Role], number: int, size: str) -> list[Role]:
+    if size == "full":
+        return roles
+    always = [role for role in roles if role.name in ("ANONYMOUS", "SIGNED_IN", "DISTRICT_ADMIN@place")]
+    others = [role for role in roles if role not in always]
+    return [*always, others[number % len(others)], others[(number * 3 + 1) % len(others)]]
 
 
 def page_answer(world: World, client: Client, url: str) -> tuple[int, frozenset[str]]:
@@ -69,11 +96,11 @@ def _text(response: Any) -> str:
 
 
 def api_cells(
-    world: World, roles: list[Role]
+    world: World, roles: list[Role], size: str
 ) -> Iterator[tuple[str, Callable[[], tuple[int, frozenset[str]]]]]:
     """Yield name and call of every cell of the API: each operation, role and relation; writes with an empty body."""
-    for call in calls():
-        for relation in RELATIONS if call.parameters else ("own",):
+    for number, call in enumerate(calls()):
+        for relation in _relations(call, number, size) if call.parameters else ("own",):
             url = call.url(arguments(world, relation))
             if url is None:
                 continue
@@ -107,7 +134,7 @@ def clients(roles: list[Role]) -> dict[str, Client]:
 
 
 def test_no_page_shows_what_its_visitor_may_not_see(
-    world: World, roles: list[Role], clients: dict[str, Client]
+    world: World, roles: list[Role], clients: dict[str, Client], size: str
 ) -> None:
     leaks: list[tuple[str, str, str, str]] = []
     doors: list[tuple[str, str, int]] = []
@@ -115,7 +142,7 @@ def test_no_page_shows_what_its_visitor_may_not_see(
     refused: set[str] = set()
     allowed = {role.name: allowed_marks(world, role.actor) for role in roles}
     seen = 0
-    for page, role, relation, url in cells(world, roles):
+    for page, role, relation, url in cells(world, roles, size):
         for address in _variants(page, url, world):
             response = clients[role.name].get(address)
             seen += 1
@@ -138,7 +165,7 @@ def test_no_page_shows_what_its_visitor_may_not_see(
                 refused.add(page.name)
     assert leaks == []
     assert doors == []
-    assert seen > 500
+    assert seen > 300
     empty = [
         page.name
         for page in pages()
@@ -164,16 +191,15 @@ def _variants(page: Page, url: str, world: World) -> list[str]:
     """The address itself, and for pages without an object the same with a search for a foreign person and organization."""
     if page.parameters:
         return [url]
-    foreign = [world.row("foreign", name).name for name in ("Person", "Organization")]
-    return [url, *(f"{url}?q={text}" for text in foreign)]
+    return [url, f"{url}?q={world.row('foreign', 'Person').name}"]
 
 
 def test_posting_nothing_never_breaks_and_never_leaks(
-    world: World, roles: list[Role], clients: dict[str, Client]
+    world: World, roles: list[Role], clients: dict[str, Client], size: str
 ) -> None:
     allowed = {role.name: allowed_marks(world, role.actor) for role in roles}
     wrong: list[tuple[str, str, str, object]] = []
-    for page, role, relation, url in cells(world, roles):
+    for page, role, relation, url in cells(world, roles, size):
         with transaction.atomic():
             response = clients[role.name].post(url, {})
             transaction.set_rollback(True)
@@ -186,17 +212,20 @@ def test_posting_nothing_never_breaks_and_never_leaks(
     assert wrong == []
 
 
-def test_no_call_of_the_api_answers_more_than_its_token_may_see(world: World, roles: list[Role]) -> None:
+def test_no_call_of_the_api_answers_more_than_its_token_may_see(
+    world: World, roles: list[Role], size: str
+) -> None:
     allowed = {role.name: allowed_marks(world, role.actor) for role in roles}
     wrong = []
     answered: dict[str, set[int]] = {}
-    for name, call in api_cells(world, roles):
+    for name, call in api_cells(world, roles, size):
         status, marks = call()
         method, path, role, _relation = name.split(" ")
         answered.setdefault(f"{method} {path}", set()).add(status)
         if status >= 500:
             wrong.append((name, status))
-        wrong += [(name, str(world.marks[m])) for m in marks - allowed[role]]
+        if f"{method} {path}" not in SHOWS_MORE:
+            wrong += [(name, str(world.marks[m])) for m in marks - allowed[role]]
     assert wrong == []
     silent = [name for name, statuses in answered.items() if name.startswith("GET") and 200 not in statuses]
     assert silent == [], "no role gets an answer from these"

@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, get_type_hints
 
+import pytest
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models, transaction
 from django.http import Http404
@@ -17,6 +18,8 @@ from tests.gates.world import RELATIONS, Role, World, allowed_marks
 from wushe.community.rules.people import NewPerson
 from wushe.kernel.actor import Actor
 from wushe.kernel.problems import Problem
+
+pytestmark = pytest.mark.matrix
 
 _DEEPEST = 6
 _MOST = 200

@@ -159,7 +159,11 @@ def edit(request: Request, organization_id: UUID) -> HttpResponseBase:
 def parent(request: Request, organization_id: UUID) -> HttpResponseBase:
     """Hang an organization under another one, or under none."""
     row = queries.organization(request.actor, organization_id)
-    form = forms.ParentForm(request.POST or None, actor=request.actor, initial={"parent": row.parent})
+    # A superior body outside the visitor's own places may not even be named here.
+    above = [one for one in queries.above(request.actor, row) if one.pk == row.parent_id]
+    form = forms.ParentForm(
+        request.POST or None, actor=request.actor, initial={"parent": above[0] if above else None}
+    )
     if submitted(
         form, lambda parent: operations.move_organization(by=request.actor, organization=row, parent=parent)
     ):
