@@ -123,7 +123,8 @@ def enter(request: Request) -> HttpResponse:
 
 def _secret_address(response: HttpResponse) -> HttpResponse:
     # The address of this page is itself a secret: it must not travel on in a Referer, nor into a search engine.
-    response["Referrer-Policy"] = "no-referrer"
+    # Not no-referrer: the browser would then say "Origin: null" when the form is sent, and the form would be refused.
+    response["Referrer-Policy"] = "strict-origin"
     response["X-Robots-Tag"] = "noindex"
     response["Cache-Control"] = "private, no-store"
     return response
