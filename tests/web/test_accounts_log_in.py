@@ -201,7 +201,7 @@ def test_a_card_opens_with_its_pin_and_its_address_goes_nowhere_else(
     made = accounts.issue_card(by=OPERATOR, account=account, pin="802615")
     shown, unknown = client.get(f"/c/{made.token}/"), client.get("/c/unknown-token-00000000/")
     assert shown.status_code == unknown.status_code == 200
-    assert shown.headers["Referrer-Policy"] == "no-referrer"
+    assert shown.headers["Referrer-Policy"] == "strict-origin"
     assert "no-store" in shown.headers["Cache-Control"]
     assert "合成甲乙" not in shown.content.decode()
     assert without_token(shown.content).replace(made.token, "") == without_token(unknown.content).replace(
