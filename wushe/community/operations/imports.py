@@ -383,12 +383,9 @@ def put_back(model: type[models.Model], columns: Sequence[str], images: Sequence
     """Write whole rows over those with their keys: what was there before an import."""
     quote = connection.ops.quote_name
     names, marks = ", ".join(quote(column) for column in columns), ", ".join(["%s"] * len(columns))
+    insert = f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({marks})"  # noqa: S608  # our own names
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {quote(model._meta.db_table)} ({names}) VALUES ({marks})"
-            + _replacing(model, columns),  # noqa: S608  # our own names
-            images,
-        )
+        cursor.executemany(insert + _replacing(model, columns), images)
 
 
 def _replacing(model: type[models.Model], columns: Sequence[str]) -> str:
