@@ -143,7 +143,8 @@ def _tie(tie: str, person, other, team, skill, people) -> None:
         consent = operations.give_consent(by=OPERATOR, person_id=person.pk, purpose="CONTACT", means="PAPER")
         operations.withdraw_consent(by=OPERATOR, consent_id=consent.pk)
     elif tie == "guardian":
-        make_guardian(other, person)
+        if not person.guardianships.exists():
+            make_guardian(other, person)
     elif tie == "ward":
         if not other.wards.exists() and not person.wards.exists():
             make_guardian(person, other)

@@ -15,6 +15,7 @@ from wushe.community.queries import organizations as organization_queries
 from wushe.community.queries import people as queries
 from wushe.community.queries import places as place_queries
 from wushe.community.rules.people import NewPerson, cleaned
+from wushe.kernel.problems import Problem
 
 router = Router(tags=["people"])
 
@@ -204,7 +205,7 @@ class MergeOut(Schema):
     stayed: int
 
 
-class LikelyDuplicates(operations.Problem):
+class LikelyDuplicates(Problem):
     """Somebody who looks alike is on record, and the caller asked to be told."""
 
     code = "person.likely_duplicates"
@@ -222,7 +223,7 @@ def list_people(
     offset: int = 0,
 ) -> Any:
     """Find people by name, pinyin, initials, phone (whole or last four digits) or volunteer number; without `q` all, by pinyin, 100 at a time."""
-    where = {
+    where: dict[str, Any] = {
         "within": place_queries.place(request.actor, place).path if place else "/",
         "organization_path": organization_queries.organization(request.actor, organization).path if organization else "",
         "capacity": capacity,

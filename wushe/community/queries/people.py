@@ -90,8 +90,15 @@ def rule_number(actor: Actor, code: str, *, place_path: str = "/", on: date | No
 
 
 def person(actor: Actor, person_id: UUID, *, verb: str = "view") -> Person:
-    """Return the person with their place. Raises `PersonNotFound`. A merged row is returned as such: follow `merged_into_id`."""
-    found = Person.objects.visible_to(actor, verb).select_related("place").filter(pk=person_id).first()
+    """Return the person with their place. Raises `PersonNotFound`. A merged row is returned as such: follow `merged_into_id`.
+
+    Address, note and identity number are not loaded: they need rights of their own, see `person_file`.
+    """
+    return _person(Person.objects.visible_to(actor, verb).defer(*_CLOSED), person_id)
+
+
+def _person(rows: QuerySet[Person], person_id: UUID) -> Person:
+    found = rows.select_related("place").filter(pk=person_id).first()
     if found is None:
         raise PersonNotFound(_("没有找到这个人：可能不在您负责的范围内，请从人员列表重新查找。"))
     return found
@@ -170,7 +177,9 @@ _RIGHTS: Final = (
 
 def person_file(actor: Actor, person_id: UUID) -> PersonFile:
     """Return everything `actor` may see of one person; eleven queries, however much there is. Raises `PersonNotFound`."""
-    row = person(actor, person_id)
+    row = _person(Person.objects.visible_to(actor), person_id)
+    # Kept apart from the row, so that whoever is handed the file finds in it only what its rights allow.
+    closed = {name: row.__dict__.pop(name) for name in _CLOSED}
     facts = row.facts()
     rights = frozenset(
         f"{verb} {data_class}"
@@ -190,9 +199,9 @@ def person_file(actor: Actor, person_id: UUID) -> PersonFile:
         needs_guardian=age is not None and age < 18 and age < rule_number(actor, rules.GUARDIAN_CONSENT_AGE, place_path=row.place.path),
         contacts=tuple(_shown(contact) for contact in reached_by),
         contact_barred=_is_barred(consents),
-        address=row.address if sees_contact else "",
-        note=row.note if sees_contact else "",
-        identity_masked=mask_identity(row.identity_number) if "view person.identity" in rights else "",
+        address=closed["address"] if sees_contact else "",
+        note=closed["note"] if sees_contact else "",
+        identity_masked=mask_identity(closed["identity_number"]) if "view person.identity" in rights else "",
         has_identity=bool(row.identity_index) and bool(rights & {"view person.identity", "edit person.identity"}),
         memberships=tuple(
             Membership.objects.visible_to(actor)
@@ -470,6 +479,8 @@ def found_people(
             found = _by_key(probe, conditions, belongs, limit)
         for person_id, kind in found:
             why.setdefault(person_id, kind)
+            if len(why) >= limit and probe.kinds[0] not in (rules.PHONE, rules.PHONE_TAIL, rules.NUMBER):
+                break  # keys are narrowed exactly to what one may see; numbers only after they are found
     if not why:
         return [], {}
     visible = Person.objects.visible_to(actor).filter(pk__in=list(why), status=Person.Status.ACTIVE)
@@ -487,7 +498,9 @@ def _by_key(probe: rules.Probe, conditions: Sequence[Q], belongs: Q, limit: int)
     hits: list[tuple[str, UUID, str]] = []
     for condition in conditions:
         keys = PersonKey.objects.filter(kinds, condition, belongs, key__prefix=probe.key)
-        hits += keys.order_by("key").values_list("key", "person_id", "kind")[: 2 * limit]
+        # Only names have one key a person in their kind; by the others somebody may come up twice.
+        most = limit if probe.kinds in ((rules.NAME,), (rules.PINYIN,)) else 2 * limit
+        hits += keys.order_by("key").values_list("key", "person_id", "kind")[:most]
     if len(conditions) > 1:
         hits.sort(key=lambda hit: hit[0])
     return [(person_id, kind) for _key, person_id, kind in hits]
