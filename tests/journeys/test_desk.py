@@ -92,9 +92,11 @@ def test_a_worker_registers_somebody_and_hands_over_a_card(demo_site: Site, visi
     no_wider_than_the_screen(phone)
     phone.goto(f"{demo_site.url}/me/consents/")
     expect(phone.locator("main")).to_contain_text("联系我")
-    refused = phone.goto(f"{demo_site.url}/desk/people/")
+    refused = phone.goto(f"{demo_site.url}/desk/")
     assert refused is not None
     assert refused.status == 403
+    phone.goto(f"{demo_site.url}/desk/people/")
+    assert phone.locator("main table tbody th a").all_inner_texts() in ([], ["合成卡用户"])
 
 
 def test_what_an_administrator_changes_stands_on_the_page_of_the_place(

@@ -28,7 +28,7 @@ UNTRANSLATED = """() => {
   const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
     const text = walk.currentNode.data.trim(), around = walk.currentNode.parentElement;
-    if (/[\\u4e00-\\u9fff]/.test(text) && !around.closest('script, style, [lang^=zh]')) found.push(text.slice(0, 60));
+    if (/[\\u4e00-\\u9fff]/.test(text) && !/[A-Za-z]/.test(text) && !around.closest('script, style, [lang^=zh]')) found.push(text.slice(0, 60));
   }
   return found;
 }"""

@@ -1,6 +1,7 @@
 """Filters and tags of the design system. See docs/design-system.md for how to use each."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
@@ -14,7 +15,7 @@ from django.template.loader import render_to_string
 from django.template.loader_tags import BLOCK_CONTEXT_KEY
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -262,12 +263,26 @@ def timeline(steps: Iterable[Step]) -> dict[str, Any]:
     return {"steps": list(steps)}
 
 
+def _names(text: object) -> SafeString:
+    """Mark the Chinese names inside a line of an English page; `text` is escaped first unless it is safe already."""
+    line = conditional_escape(text if isinstance(text, SafeString) else str(text))
+    if not _english():
+        return line
+    return mark_safe(
+        re.sub(
+            r"[\u3007\u3400-\u9fff（）·]*[\u3400-\u9fff][\u3007\u3400-\u9fff（）·]*",
+            r'<span lang="zh-Hans">\g<0></span>',
+            line,
+        )
+    )
+
+
 @register.simple_tag
 def crumb(href: str, label: object) -> SafeString:
     """One crumb; the last has no address and is the page itself."""
     if not href:
-        return format_html('<li aria-current="page">{}</li>', label)
-    return format_html('<li><a href="{}">{}</a></li>', href, label)
+        return format_html('<li aria-current="page">{}</li>', _names(label))
+    return format_html('<li><a href="{}">{}</a></li>', href, _names(label))
 
 
 @register.simple_tag
@@ -434,7 +449,7 @@ def page_title(context: Context) -> str:
     """What the page put into its `title` block: the heading, unless the page writes another."""
     blocks = context.render_context.get(BLOCK_CONTEXT_KEY)
     node = blocks.get_block("title") if blocks else None
-    return node.nodelist.render(context) if node else ""
+    return _names(node.nodelist.render(context)) if node else ""
 
 
 @register.simple_tag
