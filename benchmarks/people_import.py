@@ -52,9 +52,10 @@ def rows(people: int, faulty: float, seed: int = 1) -> Any:
     chance = random.Random(seed)
     for number in range(people):
         name = chance.choice(_FAMILY) + "".join(chance.choices(_GIVEN, k=2))
-        born = date(1940, 1, 1) + timedelta(days=chance.randrange(25_000))
-        male = chance.random() < 0.5
-        card = identity("150603", born, chance.randrange(499) * 2 + male)
+        # No two people share day and serial: a number given twice would be one person.
+        born = date(1940, 1, 1) + timedelta(days=number % 25_000)
+        serial = number // 25_000 * 2 + (male := chance.random() < 0.5)
+        card = identity("150603", born, serial)
         row = [
             number + 1, name, "男" if male else "女", f"{born.year}年{born.month}月{born.day}日",
             card, f"1{3000000000 + number:010d}", f"示例社区{number % COMMUNITIES:02d}",

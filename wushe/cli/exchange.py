@@ -20,13 +20,26 @@ _KINDS = "people, organizations, stations, venues"
 @click.command(name="import", context_settings={"ignore_unknown_options": False})
 @click.argument("what")
 @click.argument("which", required=False)
-@click.option("--as", "account", metavar="ACCOUNT", help="Act as this account, with its rights; else as the local operator.")
+@click.option(
+    "--as",
+    "account",
+    metavar="ACCOUNT",
+    help="Act as this account, with its rights; else as the local operator.",
+)
 @click.option("--place", "place_code", metavar="CODE", help="Where rows without a place of their own belong.")
 @click.option("--dry-run", is_flag=True, help="Check and report; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="File to write a template to (.xlsx or .csv).")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False), help="File to write a template to (.xlsx or .csv)."
+)
 def import_(
-    what: str, which: str | None, account: str | None, place_code: str | None, dry_run: bool, as_json: bool, output: str | None
+    what: str,
+    which: str | None,
+    account: str | None,
+    place_code: str | None,
+    dry_run: bool,
+    as_json: bool,
+    output: str | None,
 ) -> None:
     """Take over a spreadsheet, all of it or nothing.
 
@@ -36,7 +49,9 @@ def import_(
     wushe import template KIND -o FILE an empty table to start from
     """
     if which is None:
-        raise click.UsageError(f"wushe import KIND FILE, wushe import undo RUN or wushe import template KIND -o FILE; KIND: {_KINDS}")
+        raise click.UsageError(
+            f"wushe import KIND FILE, wushe import undo RUN or wushe import template KIND -o FILE; KIND: {_KINDS}"
+        )
     if what == "template":
         if not output:
             raise click.UsageError("say where to write the template: -o FILE")
@@ -68,14 +83,18 @@ def _undo(run_id: str, account: str | None, as_json: bool) -> None:
     run = runs.undo(by=actor, run=runs.find_run(actor, key))
     kept = runs.reported(run, list(runs.rows_of(actor, run).filter(is_kept=True)))
     if as_json:
-        click.echo(json.dumps(runs.summary(run) | {"kept_rows": [row.as_json() for row in kept]}, ensure_ascii=False))
+        click.echo(
+            json.dumps(runs.summary(run) | {"kept_rows": [row.as_json() for row in kept]}, ensure_ascii=False)
+        )
         return
     click.echo(f"wushe: import {run.pk} undone", err=True)
     for row in kept:
         click.echo(f"kept\t{row.sheet}\t{row.line}\t{row.target_id}")
 
 
-def _import(kind: str, file: str, account: str | None, place_code: str | None, dry_run: bool, as_json: bool) -> None:
+def _import(
+    kind: str, file: str, account: str | None, place_code: str | None, dry_run: bool, as_json: bool
+) -> None:
     start()
     from wushe.community.exchange import kinds, runs, sheets
     from wushe.community.queries import places
@@ -103,7 +122,9 @@ def _import(kind: str, file: str, account: str | None, place_code: str | None, d
         runs.discard(by=actor, run=run)
         result["run"] = None
     if as_json:
-        click.echo(json.dumps(result | {"dry_run": dry_run, "done": done, "report": rows}, ensure_ascii=False))
+        click.echo(
+            json.dumps(result | {"dry_run": dry_run, "done": done, "report": rows}, ensure_ascii=False)
+        )
     else:
         for note in result["notes"]:
             click.echo(f"wushe: {note}", err=True)
@@ -155,7 +176,11 @@ def _actor(account: str | None) -> "Actor":
     from wushe.kernel.actor import Actor
 
     operator = Actor.operator()
-    return operator if account is None else accounts.actor_for_account(accounts.account_by_number(operator, account))
+    return (
+        operator
+        if account is None
+        else accounts.actor_for_account(accounts.account_by_number(operator, account))
+    )
 
 
 @contextlib.contextmanager
@@ -178,8 +203,15 @@ def _written(output: str) -> Any:
 
 @click.command()
 @click.argument("kind")
-@click.option("--as", "account", metavar="ACCOUNT", help="Act as this account, with its rights; else as the local operator.")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False), help="File to write (.xlsx or .csv).")
+@click.option(
+    "--as",
+    "account",
+    metavar="ACCOUNT",
+    help="Act as this account, with its rights; else as the local operator.",
+)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False), help="File to write (.xlsx or .csv)."
+)
 def export(kind: str, account: str | None, output: str) -> None:
     """Write the columns an import takes back to a file. KIND: people, organizations, stations, venues."""
     start()

@@ -128,7 +128,8 @@ def _load(path: Path) -> Keys:
 
 def load_keys() -> Keys:
     """Return the keys of this installation; raises `KeysMissing` before `wushe init`."""
-    return _load(_keys_path(os.environ.get("WUSHE_DATA"), os.getcwd()))
+    chosen = os.environ.get("WUSHE_DATA")
+    return _load(_keys_path(chosen, "" if chosen and os.path.isabs(chosen) else os.getcwd()))
 
 
 @lru_cache(maxsize=4)

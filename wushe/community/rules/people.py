@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
+from operator import mul
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -266,8 +267,11 @@ def check_identity(number: str, birth_on: date | None, sex: str, on: date) -> li
     return []
 
 
+_IDENTITY_WEIGHTS: Final = tuple(pow(2, 17 - position, 11) for position in range(17))
+
+
 def _identity_check(digits: str) -> str:
-    weighted = sum(int(digit) * pow(2, 17 - position, 11) for position, digit in enumerate(digits))
+    weighted = sum(map(mul, map(int, digits), _IDENTITY_WEIGHTS))
     return "10X98765432"[weighted % 11]
 
 

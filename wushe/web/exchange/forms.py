@@ -5,11 +5,21 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from wushe.community.exchange import columns as headers
 from wushe.community.exchange import files, kinds, sheets
 from wushe.kernel.actor import Actor
 from wushe.web.forms import Form
 from wushe.web.places.fields import PlaceField
+
+
+def _default_place(actor: Actor) -> PlaceField:
+    field = PlaceField(
+        actor=actor,
+        required=False,
+        label=_("表里没有写社区的，都算在哪里"),
+        help_text=_("表里有“所在社区”一列就不用填。"),
+    )
+    field.widget.attrs["class"] = "form-control"  # it comes too late to be dressed by the form
+    return field
 
 
 class UploadForm(Form):
@@ -23,13 +33,7 @@ class UploadForm(Form):
 
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["place"] = PlaceField(
-            actor=actor,
-            required=False,
-            label=_("表里没有写社区的，都算在哪里"),
-            help_text=_("表里有“所在社区”一列就不用填。"),
-        )
-        self.fields["place"].widget.attrs.setdefault("class", "form-control")
+        self.fields["place"] = _default_place(actor)
 
     def clean_file(self) -> Any:
         """Refuse what is too large before it is read."""
@@ -68,21 +72,16 @@ class ColumnsForm(Form):
                     label=heading["text"],
                     choices=choices,
                     required=False,
-                    initial=chosen.get(key, heading["column"]) or heading["suggestion"],
+                    initial=chosen[key] if key in chosen else heading["column"] or heading["suggestion"],
                     widget=forms.Select(attrs={"class": "form-select"}),
                 )
-        self.fields["place"] = PlaceField(
-            actor=actor,
-            required=False,
-            label=_("表里没有写社区的，都算在哪里"),
-            help_text=_("表里有“所在社区”一列就不用填。"),
-        )
+        self.fields["place"] = _default_place(actor)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The headings for the page: what is written, examples below it, the choice, and why it was made."""
         return [
-            {"field": self[name], "heading": heading, "ignored": heading["key"] in headers.IGNORED}
+            {"field": self[name], "heading": heading, "samples": " · ".join(filter(None, heading["samples"]))}
             for name, heading in self.headings
         ]
 
