@@ -396,6 +396,24 @@ def test_a_second_press_of_the_button_finds_it_done(district: District) -> None:
     assert Person.objects.count() == 1
 
 
+def test_of_two_checks_at_once_the_later_counts(district: District, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first check is overtaken in the middle: it stops, and only the rows of the second are staged."""
+    content = book(["姓名", "社区"], *([f"合成{chr(0x4E00 + n)}", "槐花社区"] for n in range(6)))
+    run = runs.open_import(by=OPERATOR, kind="people", file_name="x.xlsx", content=content, keep_file=False)
+    monkeypatch.setattr(runs, "BATCH", 2)
+    overtaken: list[Any] = []
+
+    def overtake(rows: int) -> None:
+        if rows == 4 and not overtaken:
+            overtaken.append(runs.check(by=OPERATOR, run=runs.find_run(OPERATOR, run.pk), content=content))
+
+    with pytest.raises(operations.ImportNotReady):
+        runs.check(by=OPERATOR, run=run, content=content, progress=overtake)
+    assert overtaken[0].created_count == ImportedRow.objects.filter(run=run).count() == 6
+    runs.carry_out(by=OPERATOR, run=overtaken[0])
+    assert Person.objects.count() == 6
+
+
 def test_two_files_with_one_number_at_the_same_time(district: District) -> None:
     head = ["姓名", "志愿者编号", "社区"]
     one, two = (

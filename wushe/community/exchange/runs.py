@@ -220,9 +220,9 @@ def check(
             by, run, files.fetch(run.stored_name) if content is None else content, started, progress, on
         )
     except FileRefused as refusal:
-        operations.drop_rows(run)
         problem = {"code": refusal.code, "message": refusal.message}
         operations.end_check(by=by, run=run, results={"status": Status.REFUSED, "problem": problem})
+        operations.drop_rows(run)
         raise
     operations.end_check(by=by, run=run, results={**results, "status": Status.CHECKED, "checked_at": started})
     run.refresh_from_db()

@@ -51,9 +51,8 @@ class ImportRun(ScopedModel):
     headings = models.JSONField(default=list)  # what was found in the sheets, for the page that shows it
     notes = models.JSONField(default=list)  # [code, details] about the file as a whole
     problem = models.JSONField(null=True, blank=True)  # why the file was refused: code and message
-    shape = models.CharField(
-        max_length=64, blank=True
-    )  # of the payloads: an upgrade between check and import shows
+    # Of the payloads, so that an upgrade between check and import shows; while a check goes on, the mark of that check.
+    shape = models.CharField(max_length=64, blank=True)
     progress = models.PositiveIntegerField(default=0)  # rows checked so far
     row_count = models.PositiveIntegerField(default=0)
     created_count = models.PositiveIntegerField(default=0)

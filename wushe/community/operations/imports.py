@@ -31,6 +31,7 @@ from wushe.community.operations.bulk import insert_rows
 from wushe.kernel import audit, policy
 from wushe.kernel.actor import Actor
 from wushe.kernel.fields import EncryptedField
+from wushe.kernel.ids import new_id
 from wushe.kernel.models import AuditEvent
 from wushe.kernel.problems import Problem
 
@@ -157,13 +158,19 @@ def remembered_columns(by: Actor, kind: str) -> dict[str, str]:
 
 
 def begin_check(*, by: Actor, run: ImportRun) -> None:
-    """Take the run into checking and drop the rows of an earlier check. Raises `ImportNotReady` when it is past that."""
+    """Take the run into checking and drop the rows of an earlier check. Raises `ImportNotReady` when it is past that.
+
+    Each check leaves its own mark in `run.shape`. Where two go on at once (a button pressed twice), the later one counts and
+    the earlier one stops at its next batch, so that rows of two checks are never mixed.
+    """
     policy.require(by, "edit", run.facts())
     open_states = (Status.WAITING, Status.CHECKED, Status.CHECKING, Status.REFUSED)
+    mark = f"checking {new_id().hex}"
     if not ImportRun.objects.filter(pk=run.pk, status__in=open_states).update(
-        status=Status.CHECKING, progress=0, problem=None
+        status=Status.CHECKING, progress=0, problem=None, shape=mark
     ):
         raise ImportNotReady(_("这批导入已经完成，不能再检查。请重新上传文件。"))
+    run.shape = mark
     drop_rows(run)
 
 
@@ -180,16 +187,21 @@ def drop_rows(run: ImportRun) -> None:
 
 
 def stage_rows(*, by: Actor, run: ImportRun, rows: Sequence[ImportedRow], progress: int) -> None:
-    """Store one batch of checked rows; a short transaction of its own."""
+    """Store one batch of checked rows; a short transaction of its own. Raises `ImportNotReady` when another check began since."""
     policy.require(by, "edit", run.facts())
     with transaction.atomic():
+        if not ImportRun.objects.filter(pk=run.pk, shape=run.shape).update(progress=progress):
+            raise _another_check()
         fields = [field for field in ImportedRow._meta.concrete_fields if not field.primary_key]
         insert_rows(
             ImportedRow,
             [str(field.column) for field in fields],
             ([_ready(field, row) for field in fields] for row in rows),
         )
-        ImportRun.objects.filter(pk=run.pk).update(progress=progress)
+
+
+def _another_check() -> ImportNotReady:
+    return ImportNotReady(_("这个文件正在另外检查。请刷新后看结果。"))
 
 
 def _ready(field: models.Field[Any, Any], row: ImportedRow) -> Any:
@@ -200,9 +212,12 @@ def _ready(field: models.Field[Any, Any], row: ImportedRow) -> Any:
 
 
 def end_check(*, by: Actor, run: ImportRun, results: dict[str, Any]) -> None:
-    """Record what the check found: counts and notes, or why the file was refused."""
+    """Record what the check found: counts and notes, or why the file was refused. Raises `ImportNotReady` like `stage_rows`."""
     policy.require(by, "edit", run.facts())
-    ImportRun.objects.filter(pk=run.pk, status=Status.CHECKING).update(**results)
+    mine = ImportRun.objects.filter(pk=run.pk, shape=run.shape)
+    if not mine.exists():
+        raise _another_check()
+    mine.filter(status=Status.CHECKING).update(**results)
 
 
 @transaction.atomic
