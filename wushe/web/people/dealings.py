@@ -24,6 +24,7 @@ from wushe.web.once import once_per_form
 from wushe.web.page import Request, page
 from wushe.web.people import forms, labels
 from wushe.web.places.submit import submitted
+from wushe.web.templatetags.wushe import day
 
 
 def _uuid(text: str) -> UUID | None:
@@ -125,6 +126,8 @@ def _words(row: Any, name: str) -> str:
         return str(row.place.name)
     if name == "sex":
         return "" if row.sex == "UNKNOWN" else str(row.get_sex_display())
+    if name == "birth_on":
+        return day(row.birth_on, "short")
     if name == "identity_number":
         return mask_identity(row.identity_number)
     return str(getattr(row, name) or "")

@@ -44,7 +44,7 @@ class PeopleFilter(FilterForm):
     """The search box above the list, and where to look."""
 
     q = forms.CharField(
-        label=_("姓名、拼音、电话后四位、编号"),
+        label=_("找人"),
         max_length=60,
         widget=forms.TextInput(attrs={"type": "search"}),
     )
@@ -71,7 +71,9 @@ class PersonForm(Form):
         label=_("电话"), required=False, help_text=_("家人共用一个电话也可以。"), max_length=100,
         widget=forms.TextInput(attrs={"inputmode": "tel", "autocomplete": "off"}),
     )  # fmt: skip
-    birth_on = forms.DateField(label=_("出生日期"), required=False)
+    birth_on = forms.DateField(
+        label=_("出生日期"), required=False, help_text=_("未到法定年龄的孩子，请在“补充信息”里填监护人。")
+    )
     sex = forms.ChoiceField(
         label=_("性别"), choices=SEX_CHOICES, required=False, widget=forms.RadioSelect, initial="UNKNOWN"
     )
@@ -109,13 +111,10 @@ class PersonForm(Form):
         label=_("监护人怎样同意"), choices=[("", _("不填")), *MEANS_CHOICES], required=False
     )
     confirmed = forms.BooleanField(label=_("我看过了，不是同一个人，仍然新建"), required=False)
-    groups = (
-        (
-            _("监护人（未到法定年龄的必填）"),
-            ("guardian_name", "guardian_phone", "guardian_relation", "consent_means"),
-        ),
-    )
-    folded = ("volunteer_number", "identity_number", "address", "organization", "capacity", "note")
+    folded = (
+        "guardian_name", "guardian_phone", "guardian_relation", "consent_means",
+        "volunteer_number", "identity_number", "address", "organization", "capacity", "note",
+    )  # fmt: skip
 
     def __init__(self, *args: Any, actor: Actor, with_identity: bool, **kwargs: Any) -> None:
         declared = dict(type(self).base_fields)
@@ -250,7 +249,7 @@ class MergeForm(Form):
     def __init__(self, *args: Any, differing: list[tuple[str, Any, str, str]], **kwargs: Any) -> None:
         _ask(self, {
             name: forms.ChoiceField(
-                label=label, choices=[("kept", kept or "—"), ("gone", gone or "—")], widget=forms.RadioSelect,
+                label=label, choices=[("kept", kept or _("（空着）")), ("gone", gone or _("（空着）"))], widget=forms.RadioSelect,
                 initial="kept" if kept else "gone",
             )
             for name, label, kept, gone in differing

@@ -19,6 +19,7 @@ from wushe.community.queries import people as queries
 from wushe.community.queries import places as place_queries
 from wushe.community.queries import skills as skill_queries
 from wushe.community.rules.people import NewPerson, cleaned
+from wushe.community.rules.places import STREET
 from wushe.kernel import audit, policy
 from wushe.kernel.problems import Problem
 from wushe.web.components import Step
@@ -164,7 +165,7 @@ def _home(request: Request) -> dict[str, Any]:
     """The place a worker most likely means: the only one they work in."""
     paths = policy.reach(request.actor, "create", "person").place_paths
     places = place_queries.places_by_path(request.actor, paths) if len(paths) == 1 else []
-    return {"place": places[0]} if places else {}
+    return {"place": places[0]} if places and places[0].level >= STREET else {}
 
 
 def _new_person(data: dict[str, Any]) -> NewPerson:
