@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -402,3 +403,20 @@ def test_dormant_ones_are_still_there(district: District) -> None:
     organizations.rest_organization(by=OPERATOR, organization=body)
     tally = societies.place_overview(ANYBODY, district["150603"]).tally
     assert (tally.organizations, tally.dormant_organizations) == (1, 1)
+
+
+def test_the_command_compares_and_renews_summaries(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wushe.cli import summaries
+
+    monkeypatch.setattr(summaries, "start", lambda: None)
+    runner = CliRunner()
+    assert runner.invoke(summaries.summaries, ["rebuild"]).exit_code == 0
+    assert runner.invoke(summaries.summaries, ["check"]).exit_code == 0
+    make_organization(district["150603001001"])
+    differing = runner.invoke(summaries.summaries, ["check"])
+    assert differing.exit_code == 1
+    assert "/15/1506/150603/" in differing.output
+    assert runner.invoke(summaries.summaries, ["rebuild"]).exit_code == 0
+    assert runner.invoke(summaries.summaries, ["check"]).exit_code == 0

@@ -391,7 +391,8 @@ def test_lists_cost_the_same_however_long(
         more(n)
     with query_counter.count() as many:
         text(client, DESK + path)
-    assert many.count <= few.count
+    # One more where the mark of demo data, remembered for some seconds, is looked up again in between.
+    assert many.count <= few.count + 1, set(many.statements) - set(few.statements)
     assert many.count <= 15
 
 
@@ -420,3 +421,11 @@ def test_exports_carry_the_rows_one_may_see(client: Client, district: District) 
         assert "外地" not in content
         if not path:
             assert "'=合成公式社" in content
+
+
+@pytest.mark.parametrize("path", ["", "stations/", "venues/", "duties/"])
+def test_the_desk_is_no_public_page(client: Client, district: District, path: str) -> None:
+    make_organization(district["150603001001"], "合成公开")
+    answer = client.get(DESK + path)
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/login/")

@@ -124,7 +124,7 @@ class OverviewOut(Schema):
 @router.get("/places", response=list[PlaceHitOut])
 @declares(public=True)
 def search_places(
-    request: ApiRequest, text: str, within: UUID | None = None, limit: int = 20
+    request: ApiRequest, text: str = "", within: UUID | None = None, limit: int = 20
 ) -> list[dict[str, Any]]:
     """Places by name, pinyin, initials or code."""
     root = queries.place(request.actor, within) if within else None

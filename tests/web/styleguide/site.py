@@ -272,6 +272,9 @@ urlpatterns = [
     path("guide/broken/", broken),
     path("guide/post/", post_only),
     path("", include("wushe.web.portal.urls")),
+    # The menus of everyone lead to these rooms.
+    path("", include("wushe.web.places.urls")),
+    path("desk/organizations/", include("wushe.web.organizations.urls")),
 ]
 handler400 = "wushe.web.errors.bad_request"
 handler403 = "wushe.web.errors.forbidden"

@@ -12,6 +12,7 @@ from wushe.community.queries import responsibilities as answering
 from wushe.web.components import Step
 from wushe.web.organizations import forms, labels
 from wushe.web.page import Request
+from wushe.web.templatetags.wushe import day
 
 PEOPLE_OFFERED = 20
 
@@ -46,7 +47,7 @@ def answering_steps(lines: Iterable[answering.Answering]) -> list[Step]:
     """Who answered for it, as a time line, the earliest first; times without anybody are said."""
     steps = []
     for line in reversed(list(lines)):
-        until = _("至 %(day)s") % {"day": line.ended_on} if line.ended_on else _("至今")
+        until = _("至 %(day)s") % {"day": day(line.ended_on, "short")} if line.ended_on else _("至今")
         steps.append(
             Step(
                 line.started_on,

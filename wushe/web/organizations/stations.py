@@ -29,7 +29,7 @@ from wushe.web.places.labels import TIERS
 from wushe.web.places.submit import submitted
 
 
-@page(needs=("view", "station"))
+@page(needs=("view", "desk"))
 def listed(request: Request) -> HttpResponseBase:
     """All stations one may see."""
     filters = forms.StationFilter(request.GET or None)
@@ -65,7 +65,7 @@ def listed(request: Request) -> HttpResponseBase:
     return render(request, "organizations/stations.html", context)
 
 
-@page(needs=("view", "station"))
+@page(needs=("view", "desk"))
 def detail(request: Request, station_id: UUID) -> HttpResponse:
     """One station: where, whose, who works there, and who answered for it when."""
     row = queries.station(request.actor, station_id)

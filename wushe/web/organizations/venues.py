@@ -28,7 +28,7 @@ from wushe.web.places.submit import submitted
 SUGGESTED = 10
 
 
-@page(needs=("view", "venue"))
+@page(needs=("view", "desk"))
 def listed(request: Request) -> HttpResponseBase:
     """All venues one may see, with today's opening hours."""
     filters = forms.VenueFilter(request.GET or None)
@@ -62,7 +62,7 @@ def listed(request: Request) -> HttpResponseBase:
     return render(request, "organizations/venues.html", context)
 
 
-@page(needs=("view", "venue"))
+@page(needs=("view", "desk"))
 def suggest(request: Request) -> HttpResponse:
     """The options for an input that takes a venue."""
     text = request.GET.get(request.headers.get("HX-Trigger-Name", "q"), "").strip()[:60]
@@ -70,7 +70,7 @@ def suggest(request: Request) -> HttpResponse:
     return render(request, "places/options.html", {"options": [venue_text(row) for row in found]})
 
 
-@page(needs=("view", "venue"))
+@page(needs=("view", "desk"))
 def detail(request: Request, venue_id: UUID) -> HttpResponse:
     """One venue."""
     row = queries.venue(request.actor, venue_id)

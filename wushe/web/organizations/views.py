@@ -33,7 +33,7 @@ SUGGESTED = 10
 MEMBERS_SHOWN = 12
 
 
-@page(needs=("view", "organization"))
+@page(needs=("view", "desk"))
 def listed(request: Request) -> HttpResponseBase:
     """All organizations one may see, filtered, sorted, exported."""
     filters = forms.OrganizationFilter(request.GET or None)
@@ -67,7 +67,7 @@ def listed(request: Request) -> HttpResponseBase:
     )
 
 
-@page(needs=("view", "organization"))
+@page(needs=("view", "desk"))
 def suggest(request: Request) -> HttpResponse:
     """The options for an input that takes an organization."""
     text = request.GET.get(request.headers.get("HX-Trigger-Name", "q"), "").strip()[:60]
@@ -75,7 +75,7 @@ def suggest(request: Request) -> HttpResponse:
     return render(request, "places/options.html", {"options": [organization_text(row) for row in found]})
 
 
-@page(needs=("view", "organization"))
+@page(needs=("view", "desk"))
 def detail(request: Request, organization_id: UUID) -> HttpResponse:
     """One organization: what it is, whom to ask, who belongs to it, what it answers for."""
     row = queries.organization(request.actor, organization_id)

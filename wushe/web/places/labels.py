@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 LEVELS: Mapping[int, Promise] = {
     1: _("省级"),
@@ -26,31 +27,31 @@ TIERS: Mapping[str, Promise] = {
 PARTS: Mapping[str, Promise] = {
     "communities": _("社区和村（区划）"),
     "committees": _("居委会、村委会"),
-    "owners_committees": _("业主委员会"),
-    "community_workers": _("社区工作者"),
-    "social_workers": _("社会工作者"),
+    "owners_committees": pgettext_lazy("how many", "业主委员会"),
+    "community_workers": pgettext_lazy("how many", "社区工作者"),
+    "social_workers": pgettext_lazy("how many", "社会工作者"),
     "certified_social_workers": _("其中持证"),
     "community_organizations_registered": _("社区社会组织（已登记）"),
     "community_organizations_filed": _("社区社会组织（已备案）"),
     "community_organizations_other": _("社区社会组织（未登记）"),
-    "agencies": _("社会工作服务机构"),
-    "other_organizations": _("其他社会组织"),
+    "agencies": pgettext_lazy("how many", "社会工作服务机构"),
+    "other_organizations": pgettext_lazy("how many", "其他社会组织"),
     "dormant_organizations": _("其中休眠"),
-    "volunteers": _("志愿者"),
+    "volunteers": pgettext_lazy("how many", "志愿者"),
     "teams": _("志愿服务组织和队伍"),
-    "charities": _("慈善组织"),
-    "foundations": _("社区基金会"),
-    "firms": _("企业"),
-    "universities": _("高校"),
+    "charities": pgettext_lazy("how many", "慈善组织"),
+    "foundations": pgettext_lazy("how many", "社区基金会"),
+    "firms": pgettext_lazy("how many", "企业"),
+    "universities": pgettext_lazy("how many", "高校"),
     "venues": _("开放的场地"),
 }
 
 UNITS: Mapping[str, Promise] = {
-    "community": _("个居（村）委会"),
-    "social_workers": _("位社会工作者"),
-    "organizations": _("个社会组织"),
-    "volunteers": _("位志愿者"),
-    "charitable_resources": _("家慈善组织、基金会、企业和高校"),
+    "community": _("居委会和村委会"),
+    "social_workers": _("有证没证都算"),
+    "organizations": _("登记的、备案的都算"),
+    "volunteers": _("有志愿者编号的人"),
+    "charitable_resources": _("慈善组织、基金会、企业和高校"),
 }
 
 

@@ -26,6 +26,8 @@ from wushe.web.places.fields import place_text
 
 FOUND_AT_MOST = 30
 SUGGESTED = 10
+VENUES_FIRST = 6
+"""So many venues are shown at once; the others unfold."""
 
 
 # --- search -----------------------------------------------------------------------------------------------------------
@@ -100,7 +102,9 @@ def _show(request: Request, place: Any) -> HttpResponseBase:
             for tier in organization_rules.TIERS
         ],
         "branches": overview.stations,
-        "venues": [_venue(request, line) for line in overview.venues],
+        "venues": overview.venues,
+        "venues_first": [_venue(request, line) for line in overview.venues[:VENUES_FIRST]],
+        "venues_rest": [_venue(request, line) for line in overview.venues[VENUES_FIRST:]],
         "map": _map(overview),
         "listing": rows,
         "keys": rules.SOCIETIES,
@@ -144,6 +148,7 @@ def _chart(overview: societies.Overview) -> Any:
                 href=f"#{count.society}",
                 note=labels.UNITS[count.society],
                 text=text,
+                mark=f"<{count.figure.below}" if count.figure.value is None else "",
             )
         )
     note = ""
