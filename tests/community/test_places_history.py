@@ -249,7 +249,7 @@ class TreeUnderChange(RuleBasedStateMachine):
 
 @pytest.mark.django_db
 def test_the_tree_keeps_its_word_under_any_changes(size: str) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis leaves it so
+    run_state_machine_as_test(
         TreeUnderChange,
         settings=settings(
             max_examples=150 if size == "full" else 25,
