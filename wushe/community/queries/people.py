@@ -72,7 +72,9 @@ def contact_index(kind: str, value: str) -> str:
     """Return the blind index of a contact value of `kind`, already cleaned."""
     if kind == ContactPoint.Kind.PHONE:
         return phone_index(value)
-    return crypto.blind_index(value.casefold(), EMAIL_PURPOSE if kind == ContactPoint.Kind.EMAIL else WECHAT_PURPOSE)
+    return crypto.blind_index(
+        value.casefold(), EMAIL_PURPOSE if kind == ContactPoint.Kind.EMAIL else WECHAT_PURPOSE
+    )
 
 
 def identity_index(number: str) -> str:
@@ -187,7 +189,10 @@ def person_file(actor: Actor, person_id: UUID) -> PersonFile:
         if policy.allows(actor, verb, replace(facts, data_class=data_class))
     )
     consents = tuple(
-        Consent.objects.visible_to(actor).filter(person=row).select_related("given_by").order_by("withdrawn_at", "-given_at")
+        Consent.objects.visible_to(actor)
+        .filter(person=row)
+        .select_related("given_by")
+        .order_by("withdrawn_at", "-given_at")
     )
     sees_contact = "view person.contact" in rights
     reached_by = _contact_rows(actor, row.pk)
@@ -231,11 +236,17 @@ def contacts(actor: Actor, person_id: UUID) -> tuple[ContactShown, ...]:
 
 
 def _contact_rows(actor: Actor, person_id: UUID) -> list[ContactPoint]:
-    return list(ContactPoint.objects.visible_to(actor).filter(person_id=person_id).order_by("kind", "-is_primary", "pk"))
+    return list(
+        ContactPoint.objects.visible_to(actor)
+        .filter(person_id=person_id)
+        .order_by("kind", "-is_primary", "pk")
+    )
 
 
 def _shown(row: ContactPoint) -> ContactShown:
-    return ContactShown(row.pk, row.kind, row.get_kind_display(), masked_contact(row.kind, row.value), row.is_primary)
+    return ContactShown(
+        row.pk, row.kind, row.get_kind_display(), masked_contact(row.kind, row.value), row.is_primary
+    )
 
 
 def masked_contact(kind: str, value: str) -> str:
@@ -257,7 +268,15 @@ def _ties(actor: Actor, person_id: UUID) -> tuple[Tie, ...]:
     for row in rows:
         other = row.guardian if row.ward_id == person_id else row.ward
         found.append(
-            Tie(row.pk, other.pk, other.name, row.relation, row.ward_id == person_id, row.started_on, row.ended_on)
+            Tie(
+                row.pk,
+                other.pk,
+                other.name,
+                row.relation,
+                row.ward_id == person_id,
+                row.started_on,
+                row.ended_on,
+            )
         )
     return tuple(found)
 
@@ -272,12 +291,18 @@ def history(actor: Actor, row: Person) -> list[AuditEvent]:
 
 def has_consent(actor: Actor, person_id: UUID, purpose: str) -> bool:
     """True when a consent for `purpose` is in force at this moment and `actor` may know it."""
-    return Consent.objects.visible_to(actor).filter(person_id=person_id, purpose=purpose, withdrawn_at__isnull=True).exists()
+    return (
+        Consent.objects.visible_to(actor)
+        .filter(person_id=person_id, purpose=purpose, withdrawn_at__isnull=True)
+        .exists()
+    )
 
 
 def consenting(actor: Actor, person_ids: Collection[UUID], purpose: str) -> set[UUID]:
     """Return those of `person_ids` with a consent for `purpose` in force at this moment."""
-    rows = Consent.objects.visible_to(actor).filter(person_id__in=person_ids, purpose=purpose, withdrawn_at__isnull=True)
+    rows = Consent.objects.visible_to(actor).filter(
+        person_id__in=person_ids, purpose=purpose, withdrawn_at__isnull=True
+    )
     return set(rows.values_list("person_id", flat=True))
 
 
@@ -323,7 +348,9 @@ def rows_of(actor: Actor, people: Sequence[Person], why: dict[UUID, str] | None 
         .select_related("organization")
         .order_by("pk")
     ):
-        roles[membership.person_id].append(f"{membership.organization.name} · {membership.get_capacity_display()}")
+        roles[membership.person_id].append(
+            f"{membership.organization.name} · {membership.get_capacity_display()}"
+        )
     today = timezone.localdate()
     return [
         PersonRow(
@@ -378,8 +405,17 @@ def _lives_in(paths: Iterable[str]) -> Exists:
     return Exists(Person.objects.filter(inside, pk=OuterRef("person_id")))
 
 
-def _narrowed(paths: Sequence[str]) -> list[Q]:
-    """Return conditions on `PersonKey`, one for each index that serves, that together say "lives in one of `paths`"."""
+def _living_in(paths: Iterable[str]) -> Q:
+    inside = reduce(or_, (Q(place__path__prefix=path) for path in paths))
+    return Q(person_id__in=Person.objects.filter(inside).values("pk"))
+
+
+def _narrowed(paths: Sequence[str], *, all_keys: bool = False) -> list[Q]:
+    """Return conditions on `PersonKey`, one for each index that serves, that together say "lives in one of `paths`".
+
+    `all_keys` is for lists, which go through every key of a street: there the people of a community are gathered once, whereas
+    a search asks of the few keys it finds where each person lives.
+    """
     by_depth: dict[int, list[str]] = defaultdict(list)
     for path in paths:
         by_depth[min(path.count("/") - 1, 5)].append(path)
@@ -395,7 +431,7 @@ def _narrowed(paths: Sequence[str]) -> list[Q]:
     if deeper := by_depth.get(5):
         labels = sorted({rules.path_label(path, 4) for path in deeper})
         street = Q(street=labels[0]) if len(labels) == 1 else Q(street__in=labels)
-        found.append(street & Q(_lives_in(deeper)))
+        found.append(street & (_living_in(deeper) if all_keys else Q(_lives_in(deeper))))
     if wide := by_depth.get(1, []) + by_depth.get(2, []):
         found.append(Q(_lives_in(wide)))
     return found
@@ -407,12 +443,14 @@ def _members(paths: Iterable[str], capacity: str = "") -> QuerySet[Membership]:
     return members.filter(capacity=capacity) if capacity else members
 
 
-def _conditions(scope: _Scope) -> list[Q]:
+def _conditions(scope: _Scope, *, all_keys: bool = False) -> list[Q]:
     """Return conditions on `PersonKey`, to be tried one after the other."""
-    conditions = _narrowed(scope.places) if scope.places else []
-    inside = None if scope.within == "/" else _narrowed([scope.within])[0]
+    conditions = _narrowed(scope.places, all_keys=all_keys) if scope.places else []
+    inside = None if scope.within == "/" else _narrowed([scope.within], all_keys=all_keys)[0]
     if scope.organizations:
-        ids = list(_members(scope.organizations).values_list("person_id", flat=True)[: _SMALL_ORGANIZATION + 1])
+        ids = list(
+            _members(scope.organizations).values_list("person_id", flat=True)[: _SMALL_ORGANIZATION + 1]
+        )
         if len(ids) <= _SMALL_ORGANIZATION:
             belongs = Q(person_id__in=ids)
         else:  # many members: sooner found among the keys than the other way round
@@ -487,7 +525,9 @@ def found_people(
     if within != "/":
         visible = visible.filter(place__path__prefix=within)
     if organization_path:
-        visible = visible.filter(Exists(_members([organization_path], capacity).filter(person_id=OuterRef("pk"))))
+        visible = visible.filter(
+            Exists(_members([organization_path], capacity).filter(person_id=OuterRef("pk")))
+        )
     rows = {row.pk: row for row in visible.select_related("place").defer(*_CLOSED)}
     people = [rows[person_id] for person_id in why if person_id in rows][:limit]
     return people, why
@@ -508,7 +548,11 @@ def _by_key(probe: rules.Probe, conditions: Sequence[Q], belongs: Q, limit: int)
 
 def _by_phone(actor: Actor, probe: rules.Probe, limit: int) -> list[tuple[UUID, str]]:
     kind = probe.kinds[0]
-    index = {"value_index": phone_index(probe.key)} if kind == rules.PHONE else {"tail_index": tail_index(probe.key)}
+    index = (
+        {"value_index": phone_index(probe.key)}
+        if kind == rules.PHONE
+        else {"tail_index": tail_index(probe.key)}
+    )
     found = ContactPoint.objects.visible_to(actor).filter(kind=ContactPoint.Kind.PHONE, **index)
     return [(person_id, kind) for person_id in found.values_list("person_id", flat=True)[: 4 * limit]]
 
@@ -519,7 +563,9 @@ def _by_number(number: str, limit: int) -> list[tuple[UUID, str]]:
     columns = ("pk", "merged_into_id")
     found = list(Person.objects.filter(volunteer_number=number).values_list(*columns))
     if not found and len(number) >= 6:
-        found = list(Person.objects.filter(volunteer_number__prefix=number).values_list(*columns)[: 4 * limit])
+        found = list(
+            Person.objects.filter(volunteer_number__prefix=number).values_list(*columns)[: 4 * limit]
+        )
     return [(merged_into or person_id, rules.NUMBER) for person_id, merged_into in found]
 
 
@@ -530,7 +576,7 @@ def people_list(
 
     Order by `key` and page: both are the index's own order, so page one of a million costs what page one of a hundred does.
     """
-    conditions = _conditions(_scope(actor, within))
+    conditions = _conditions(_scope(actor, within), all_keys=True)
     keys = PersonKey.objects.filter(kind=rules.PINYIN)
     if not conditions:
         return keys.none()
@@ -539,7 +585,11 @@ def people_list(
         keys = keys.filter(person_id__in=_members([organization_path], capacity).values("person_id"))
     elif capacity:
         keys = keys.filter(
-            Exists(Membership.objects.filter(person_id=OuterRef("person_id"), capacity=capacity, ended_on__isnull=True))
+            Exists(
+                Membership.objects.filter(
+                    person_id=OuterRef("person_id"), capacity=capacity, ended_on__isnull=True
+                )
+            )
         )
     closed = [f"person__{name}" for name in _CLOSED]
     return keys.select_related("person__place").defer(*closed).order_by("key", "pk")
@@ -551,7 +601,12 @@ def people_list(
 def traits_of(row: Person, phone_indexes: Iterable[str]) -> rules.Traits:
     """Return what a stored person is compared by."""
     return rules.Traits(
-        row.name_key, row.birth_on, row.sex, row.identity_index, frozenset(phone_indexes), rules.path_label(row.place.path, 4)
+        row.name_key,
+        row.birth_on,
+        row.sex,
+        row.identity_index,
+        frozenset(phone_indexes),
+        rules.path_label(row.place.path, 4),
     )
 
 
@@ -560,7 +615,9 @@ def possible_duplicates(actor: Actor, row: Person, *, limit: int = 5) -> tuple[D
 
     Pairs that somebody found to be two people are left out.
     """
-    phones = ContactPoint.objects.filter(person=row, kind=ContactPoint.Kind.PHONE).values_list("value_index", flat=True)
+    phones = ContactPoint.objects.filter(person=row, kind=ContactPoint.Kind.PHONE).values_list(
+        "value_index", flat=True
+    )
     return _likely(actor, traits_of(row, phones), limit, besides=row.pk)
 
 
@@ -576,7 +633,9 @@ def duplicates_of_new(
     return _likely(actor, traits, limit)
 
 
-def _likely(actor: Actor, traits: rules.Traits, limit: int, besides: UUID | None = None) -> tuple[Duplicate, ...]:
+def _likely(
+    actor: Actor, traits: rules.Traits, limit: int, besides: UUID | None = None
+) -> tuple[Duplicate, ...]:
     ids = _candidates(traits)
     if besides is not None:
         ids.discard(besides)
@@ -603,11 +662,15 @@ def _candidates(traits: rules.Traits) -> set[UUID]:
     blocks: list[QuerySet[Any, Any]] = []
     if traits.name_key:
         if traits.birth_on:
-            blocks.append(Person.objects.filter(name_key=traits.name_key, birth_on=traits.birth_on).values_list("pk"))
+            blocks.append(
+                Person.objects.filter(name_key=traits.name_key, birth_on=traits.birth_on).values_list("pk")
+            )
         if traits.street:
             key = traits.name_key.replace("·", "").replace(" ", "")[: rules.KEY_LIMIT]
             blocks.append(
-                PersonKey.objects.filter(street=traits.street, kind=rules.NAME, key=key).values_list("person_id")
+                PersonKey.objects.filter(street=traits.street, kind=rules.NAME, key=key).values_list(
+                    "person_id"
+                )
             )
     if traits.identity_index:
         blocks.append(Person.objects.filter(identity_index=traits.identity_index).values_list("pk"))
@@ -689,7 +752,9 @@ def duplicate_sweep(actor: Actor, *, within: str = "/", after: str = "", window:
         if one != two and (one in people or two in people)
     }
     decided = set(
-        DistinctPair.objects.filter(first_id__in={one for one, _two in pairs}).values_list("first_id", "second_id")
+        DistinctPair.objects.filter(first_id__in={one for one, _two in pairs}).values_list(
+            "first_id", "second_id"
+        )
     )
     found = []
     for one, two in pairs - decided:
@@ -717,8 +782,14 @@ def _others(actor: Actor, people: dict[UUID, Person], phones: dict[UUID, set[str
     indexes = {index for row in people for index in phones[row]}
     identities = {row.identity_index for row in people.values() if row.identity_index}
     ids = set(
-        ContactPoint.objects.filter(value_index__in=indexes).exclude(person_id__in=people).values_list("person_id", flat=True)
-    ) | set(Person.objects.filter(identity_index__in=identities).exclude(pk__in=people).values_list("pk", flat=True))
+        ContactPoint.objects.filter(value_index__in=indexes)
+        .exclude(person_id__in=people)
+        .values_list("person_id", flat=True)
+    ) | set(
+        Person.objects.filter(identity_index__in=identities)
+        .exclude(pk__in=people)
+        .values_list("pk", flat=True)
+    )
     if not ids:
         return {}
     rows = Person.objects.visible_to(actor).filter(pk__in=ids, status=Person.Status.ACTIVE)
@@ -730,7 +801,12 @@ def _others(actor: Actor, people: dict[UUID, Person], phones: dict[UUID, set[str
 
 def merge(actor: Actor, merge_id: UUID) -> PersonMerge:
     """Return one merge with both people. Raises `PersonNotFound`."""
-    found = PersonMerge.objects.visible_to(actor).select_related("kept__place", "gone__place").filter(pk=merge_id).first()
+    found = (
+        PersonMerge.objects.visible_to(actor)
+        .select_related("kept__place", "gone__place")
+        .filter(pk=merge_id)
+        .first()
+    )
     if found is None:
         raise PersonNotFound(_("没有找到这次合并：可能不在您负责的范围内。"))
     return found
@@ -740,5 +816,8 @@ def recent_merges(actor: Actor, *, days: int = 30, at: datetime | None = None) -
     """Return the merges of the last days that the actor may see, newest first."""
     since = (at or timezone.now()) - timedelta(days=days)
     return (
-        PersonMerge.objects.visible_to(actor).filter(merged_at__gte=since).select_related("kept", "gone").order_by("-merged_at")
+        PersonMerge.objects.visible_to(actor)
+        .filter(merged_at__gte=since)
+        .select_related("kept", "gone")
+        .order_by("-merged_at")
     )
