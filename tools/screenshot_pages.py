@@ -60,7 +60,12 @@ SHOTS: list[Shot] = [
     Shot("organization-new", "organizations", "/desk/organizations/new/", ADMIN),
     Shot("stations", "organizations", "/desk/organizations/stations/", ADMIN),
     Shot("station", "organizations", "/desk/organizations/stations/{ids[station][0]}/", ADMIN),
-    Shot("station-hand-over", "organizations", "/desk/organizations/stations/{ids[station][0]}/hand-over/", ADMIN),
+    Shot(
+        "station-hand-over",
+        "organizations",
+        "/desk/organizations/stations/{ids[station][0]}/hand-over/",
+        ADMIN,
+    ),
     Shot("venues", "organizations", "/desk/organizations/venues/", ADMIN),
     Shot("venue", "organizations", "/desk/organizations/venues/{ids[venue][0]}/", ADMIN),
     Shot("venue-new", "organizations", "/desk/organizations/venues/new/", ADMIN),

@@ -57,7 +57,9 @@ def reach_condition(model: type[models.Model], reach: policy.Reach) -> Q | None:
     for relation, paths in (("place", reach.place_paths), ("organization", reach.organization_paths)):
         for column in _columns(scope, relation):
             when = _when(scope, relation)
-            parts.extend(_condition(model, column, {f"{column}__prefix": path, **when}) for path in sorted(paths))
+            parts.extend(
+                _condition(model, column, {f"{column}__prefix": path, **when}) for path in sorted(paths)
+            )
     if not parts:
         return None
     condition = parts[0]
@@ -118,7 +120,9 @@ class ScopedModel(models.Model):
             own=frozenset(_values(self, _columns(scope, "own"))),
             assigned=frozenset(_values(self, _columns(scope, "assigned"))),
             place_paths=frozenset(_values(self, _columns(scope, "place"), _when(scope, "place"))),
-            organization_paths=frozenset(_values(self, _columns(scope, "organization"), _when(scope, "organization"))),
+            organization_paths=frozenset(
+                _values(self, _columns(scope, "organization"), _when(scope, "organization"))
+            ),
             public=public is True or bool(public and getattr(self, public)),
         )
 
@@ -131,7 +135,11 @@ def _values(instance: models.Model, columns: Iterable[str], when: dict[str, Any]
     found: list[Any] = []
     for column in columns:
         if _crosses_to_many(type(instance), column):
-            rows = type(instance)._default_manager.filter(pk=instance.pk, **(when or {})).values_list(column, flat=True)
+            rows = (
+                type(instance)
+                ._default_manager.filter(pk=instance.pk, **(when or {}))
+                .values_list(column, flat=True)
+            )
             found.extend(value for value in rows if value is not None)
             continue
         value: Any = instance
