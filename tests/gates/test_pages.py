@@ -22,12 +22,28 @@ pytestmark = pytest.mark.matrix
 
 # Pages that show no record of their own, each with the reason why no mark can be asked of them.
 WITHOUT_RECORDS = {
+    "organizations:suggest": "answers what is typed; the search of organizations is in the matrix of queries",
+    "organizations:venue_suggest": "likewise for venues",
+    **dict.fromkeys(
+        (f"exchange:template_{kind}" for kind in ("people", "organizations", "stations", "venues")),
+        "an empty form",
+    ),
+    **dict.fromkeys(
+        (f"exchange:export_{kind}" for kind in ("people", "organizations", "stations", "venues")),
+        "a form that asks for the format; what goes out is compared with the scope in the tests of exchange",
+    ),
     "portal:home": "a search box and three doors",
     "portal:about": "text",
     "portal:accessibility": "text",
     "portal:privacy": "text",
 }
 
+
+# Pages that may say 503: no worker runs beside the tests.
+NOT_READY = {"readyz"}
+
+# Calls that answer 200 only with parameters the matrix does not send.
+ASKS_FOR_MORE = {"GET /exports": "wants to know the kind of export"}
 
 # Answers that show more than single records would, each with the reason.
 SHOWS_MORE = {
@@ -50,7 +66,20 @@ def client_of(role: Role) -> Client:
 
 def arguments(world: World, relation: str) -> dict[str, Any]:
     place = world.row(relation, "Place")
-    return {**ids_of(world, relation), "code": place.code}
+    ids = ids_of(world, relation)
+    other_names = {
+        "grant_id": "role_grant_id",
+        "token_id": "api_token_id",
+        "merge_id": "person_merge_id",
+        "import_id": "import_run_id",
+        "run_id": "import_run_id",
+        "event_id": "audit_event_id",
+        "contact_id": "contact_point_id",
+        "qualification_id": "held_qualification_id",
+        "other_id": "person_id",
+    }
+    ids |= {name: ids[full] for name, full in other_names.items()}
+    return {**ids, "code": place.code}
 
 
 def cells(world: World, roles: list[Role], size: str) -> Iterator[tuple[Page, Role, str, str]]:
@@ -140,6 +169,7 @@ def test_no_page_shows_what_its_visitor_may_not_see(
     doors: list[tuple[str, str, int]] = []
     shown: dict[str, set[str]] = {}
     refused: set[str] = set()
+    opened: set[str] = set()
     allowed = {role.name: allowed_marks(world, role.actor) for role in roles}
     seen = 0
     for page, role, relation, url in cells(world, roles, size):
@@ -157,8 +187,12 @@ def test_no_page_shows_what_its_visitor_may_not_see(
                 (page.name, role.name, relation, str(world.marks[m]))
                 for m in marks - allowed[role.name] - asked
             ]
-            if response.status_code >= 500 or (response.status_code == 200 and not _may_enter(page, role)):
+            if (response.status_code >= 500 and page.name not in NOT_READY) or (
+                response.status_code == 200 and not _may_enter(page, role)
+            ):
                 doors.append((page.name, role.name, response.status_code))
+            if response.status_code == 200:
+                opened.add(page.name)
             if response.status_code == 200 and marks:
                 shown.setdefault(page.name, set()).update(marks)
             if response.status_code in (302, 403, 404):
@@ -169,22 +203,16 @@ def test_no_page_shows_what_its_visitor_may_not_see(
     empty = [
         page.name
         for page in pages()
-        if page.name not in shown and page.name not in WITHOUT_RECORDS and _answers_get(page)
+        if page.name in opened
+        and page.name not in shown
+        and page.name not in WITHOUT_RECORDS
+        and page.permission.data_class is not None
     ]
     assert empty == [], (
         "no allowed cell of these pages showed a record; say in WITHOUT_RECORDS why, or mend the page"
     )
-    never_refused = [
-        p.name for p in pages() if p.name not in refused and not p.permission.public and _answers_get(p)
-    ]
+    never_refused = [p.name for p in pages() if p.name in opened - refused and not p.permission.public]
     assert never_refused == []
-
-
-def _answers_get(page: Page) -> bool:
-    return page.name not in POST_ONLY
-
-
-POST_ONLY: set[str] = set()
 
 
 def _variants(page: Page, url: str, world: World) -> list[str]:
@@ -227,11 +255,15 @@ def test_no_call_of_the_api_answers_more_than_its_token_may_see(
         if f"{method} {path}" not in SHOWS_MORE:
             wrong += [(name, str(world.marks[m])) for m in marks - allowed[role]]
     assert wrong == []
-    silent = [name for name, statuses in answered.items() if name.startswith("GET") and 200 not in statuses]
+    silent = [
+        name
+        for name, statuses in answered.items()
+        if name.startswith("GET") and 200 not in statuses and name not in ASKS_FOR_MORE
+    ]
     assert silent == [], "no role gets an answer from these"
     open_doors = [
         call.name
         for call in calls()
-        if not call.permission.public and not answered[call.name] & {401, 403, 404}
+        if not call.permission.public and not answered.get(call.name, {404}) & {401, 403, 404}
     ]
     assert open_doors == []
