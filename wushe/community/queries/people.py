@@ -478,7 +478,7 @@ def search_people(
 
     Names by their beginning first, then by any two or more characters inside; ordered by key. `within` is the path of a place,
     `organization_path` of an organization whose current members (in `capacity`) are meant. An empty list when nothing was
-    typed. Three queries for the search, two more for phones and roles of the rows.
+    typed. Two to four queries for the search, two more for phones and roles of the rows.
     """
     people, why = found_people(
         actor, text, within=within, organization_path=organization_path, capacity=capacity, limit=limit
@@ -507,9 +507,9 @@ def found_people(
     for probe in probes:
         if len(why) >= limit:
             break
-        if probe.kinds[0] in (rules.PHONE, rules.PHONE_TAIL):
+        if probe.kind in (rules.PHONE, rules.PHONE_TAIL):
             found = _by_phone(actor, probe, limit)
-        elif probe.kinds[0] == rules.NUMBER:
+        elif probe.kind == rules.NUMBER:
             found = _by_number(probe.key, limit)
         else:
             if conditions is None:
@@ -517,7 +517,7 @@ def found_people(
             found = _by_key(probe, conditions, belongs, limit)
         for person_id, kind in found:
             why.setdefault(person_id, kind)
-            if len(why) >= limit and probe.kinds[0] not in (rules.PHONE, rules.PHONE_TAIL, rules.NUMBER):
+            if len(why) >= limit and probe.kind not in (rules.PHONE, rules.PHONE_TAIL, rules.NUMBER):
                 break  # keys are narrowed exactly to what one may see; numbers only after they are found
     if not why:
         return [], {}
@@ -534,20 +534,19 @@ def found_people(
 
 
 def _by_key(probe: rules.Probe, conditions: Sequence[Q], belongs: Q, limit: int) -> list[tuple[UUID, str]]:
-    kinds = Q(kind=probe.kinds[0]) if len(probe.kinds) == 1 else Q(kind__in=probe.kinds)
-    hits: list[tuple[str, UUID, str]] = []
+    hits: list[tuple[str, UUID]] = []
     for condition in conditions:
-        keys = PersonKey.objects.filter(kinds, condition, belongs, key__prefix=probe.key)
+        keys = PersonKey.objects.filter(condition, belongs, kind=probe.kind, key__prefix=probe.key)
         # Only names have one key a person in their kind; by the others somebody may come up twice.
-        most = limit if probe.kinds in ((rules.NAME,), (rules.PINYIN,)) else 2 * limit
-        hits += keys.order_by("key").values_list("key", "person_id", "kind")[:most]
+        most = limit if probe.kind in (rules.NAME, rules.PINYIN) else 2 * limit
+        hits += keys.order_by("key").values_list("key", "person_id")[:most]
     if len(conditions) > 1:
         hits.sort(key=lambda hit: hit[0])
-    return [(person_id, kind) for _key, person_id, kind in hits]
+    return [(person_id, probe.kind) for _key, person_id in hits]
 
 
 def _by_phone(actor: Actor, probe: rules.Probe, limit: int) -> list[tuple[UUID, str]]:
-    kind = probe.kinds[0]
+    kind = probe.kind
     index = (
         {"value_index": phone_index(probe.key)}
         if kind == rules.PHONE

@@ -101,7 +101,9 @@ def cleaned(values: NewPerson) -> NewPerson:
         name=re.sub(" {2,}", " ", values.name.strip(" \u3000\t\r\n")),
         sex=known.sex if known and values.sex in ("", "UNKNOWN") else (values.sex or "UNKNOWN"),
         birth_on=known.birth_on if known and values.birth_on is None else values.birth_on,
-        phones=tuple(dict.fromkeys(normalize_phone(phone) or phone.strip() for phone in values.phones if phone.strip())),
+        phones=tuple(
+            dict.fromkeys(normalize_phone(phone) or phone.strip() for phone in values.phones if phone.strip())
+        ),
         volunteer_number=clean_number(values.volunteer_number),
         identity_number=identity,
         address=values.address.strip(),
@@ -198,11 +200,15 @@ def _check_guardian(values: NewPerson, on: date, consent_age: int) -> list[Fault
 
 def _has_hidden(text: str) -> bool:
     # Joiners (Cf) belong to some scripts' names, but direction marks and the like can make one name look like another.
-    return any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\u200c\u200d" for c in text)
+    return any(
+        unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\u200c\u200d" for c in text
+    )
 
 
 _NUMBER: Final = re.compile(rf"[0-9A-Z-]{{1,{NUMBER_LIMIT}}}")
-_EMAIL: Final = re.compile(r"[^\s@<>\"'(),:;\\\x00-\x1f]{1,64}@[^\s@<>\"'(),:;\\\x00-\x1f.]+(?:\.[^\s@<>\"'(),:;\\\x00-\x1f.]+)+")
+_EMAIL: Final = re.compile(
+    r"[^\s@<>\"'(),:;\\\x00-\x1f]{1,64}@[^\s@<>\"'(),:;\\\x00-\x1f.]+(?:\.[^\s@<>\"'(),:;\\\x00-\x1f.]+)+"
+)
 
 
 # --- ages -------------------------------------------------------------------------------------------------------------
@@ -289,7 +295,13 @@ def new_volunteer_number(random_below: Callable[[int], int] = secrets.randbelow)
 
 def is_own_number(number: str) -> bool:
     """True when `number` is of the form this system gives out, check digit included."""
-    return len(number) == 10 and number.isascii() and number.isdigit() and number[0] not in "01" and check_digit(number[:9]) == number[9]
+    return (
+        len(number) == 10
+        and number.isascii()
+        and number.isdigit()
+        and number[0] not in "01"
+        and check_digit(number[:9]) == number[9]
+    )
 
 
 def clean_number(text: str) -> str:
@@ -327,7 +339,9 @@ def _readings(character: str) -> tuple[str, ...]:
     return tuple(pinyin_keys(character, limit=8))
 
 
-_SYLLABLES: Final = re.compile(r"[a-z0-9]+|[^\x00-\x7f]")  # a Latin word is read as one syllable, a character as one
+_SYLLABLES: Final = re.compile(
+    r"[a-z0-9]+|[^\x00-\x7f]"
+)  # a Latin word is read as one syllable, a character as one
 
 
 def _name_readings(name: str) -> list[tuple[str, ...]]:
@@ -371,26 +385,28 @@ def initials_of(name: str) -> str:
 
 
 class Probe(NamedTuple):
-    """One way to read a search: the kinds of key to look among, and what they start with."""
+    """One way to read a search: the kind of key to look among, and what it starts with."""
 
-    kinds: tuple[str, ...]
+    kind: str
     key: str
 
 
 def search_probes(text: str) -> list[Probe]:
     """Return how to look for what was typed, the likeliest first; an empty list when it can be nobody.
 
-    Chinese text: the name from its start, then from any character on (two characters at least). Letters: pinyin, then other
-    readings and initials. Four digits: the end of a telephone number; more: a whole telephone number or a volunteer number.
+    Chinese text: the name from its start, then from any character on (two characters at least). Letters: pinyin, then
+    initials, then other readings. Four digits: the end of a telephone number; more: a whole telephone number or a volunteer number.
     """
-    typed = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text[:200]).strip()
+    typed = "".join(
+        " " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text[:200]
+    ).strip()
     folded = search_name(typed)
     if not folded or len(text) > 200:
         return []
     if not folded.isascii():
         key = folded[:KEY_LIMIT]
-        inside = [Probe((SUFFIX,), folded)] if 2 <= len(folded) <= SUFFIX_LIMIT else []
-        return [Probe((NAME,), key), *inside]
+        inside = [Probe(SUFFIX, folded)] if 2 <= len(folded) <= SUFFIX_LIMIT else []
+        return [Probe(NAME, key), *inside]
     plain = "".join(c for c in folded if c.isalnum())
     if not plain:
         return []
@@ -398,14 +414,15 @@ def search_probes(text: str) -> list[Probe]:
     if any(c.isdigit() for c in plain):
         phone = normalize_phone(typed)
         if phone:
-            probes.append(Probe((PHONE,), phone))
+            probes.append(Probe(PHONE, phone))
         if len(plain) == 4 and plain.isdigit():
-            probes.append(Probe((PHONE_TAIL,), plain))
+            probes.append(Probe(PHONE_TAIL, plain))
         else:
-            probes.append(Probe((NUMBER,), clean_number(typed)))
+            probes.append(Probe(NUMBER, clean_number(typed)))
     if not plain.isdigit():
         key = plain[:KEY_LIMIT]
-        probes += [Probe((PINYIN,), key), Probe((OTHER_PINYIN, INITIALS), key)]
+        # One kind at a time: only then is the order of the index the order of the answer, and reading stops at the limit.
+        probes += [Probe(PINYIN, key), Probe(INITIALS, key), Probe(OTHER_PINYIN, key)]
     return probes
 
 
@@ -479,7 +496,9 @@ def likeness(one: Traits, other: Traits) -> Likeness:
     if one.identity_index and other.identity_index:
         reasons.append(OTHER_IDENTITY)
         score -= 60
-    if name < 60:  # no name in common: whatever else they share, they are relatives or a typing error for a human to find
+    if (
+        name < 60
+    ):  # no name in common: whatever else they share, they are relatives or a typing error for a human to find
         score = min(score, LIKELY - 1)
     return Likeness(max(0, min(99, score)), tuple(reasons))
 
