@@ -27,7 +27,9 @@ from wushe.kernel.append_only import AppendOnlyModel
 from wushe.kernel.ids import new_id
 from wushe.kernel.models import AuditEvent
 
-_UNORDERED = {"updated_at"}  # a merge and its undo are changes: the token of optimistic edits must differ afterwards
+_UNORDERED = {
+    "updated_at"
+}  # a merge and its undo are changes: the token of optimistic edits must differ afterwards
 
 
 @pytest.fixture
@@ -53,7 +55,9 @@ def state() -> dict[str, Any]:
 def test_everything_follows_and_what_cannot_is_reported(district: District) -> None:
     place, team = district["150603001001"], make_organization(district["150603001"])
     kept = make_person(place, "王甲子", phone="13800001234", is_volunteer=True)
-    gone = make_person(place, "王甲紫", phone="13800001234", is_volunteer=True, address="东街1号", birth_on=date(1960, 1, 2))
+    gone = make_person(
+        place, "王甲紫", phone="13800001234", is_volunteer=True, address="东街1号", birth_on=date(1960, 1, 2)
+    )
     child = make_person(place, "测青", birth_on=date(2011, 1, 1))
     operations.add_contact(by=OPERATOR, person_id=gone.pk, kind="PHONE", value="13900005678", primary=True)
     make_member(kept, team, "VOLUNTEER")
@@ -96,7 +100,12 @@ VALUES = st.fixed_dictionaries(
         "note": st.just("备注"), "is_volunteer": st.booleans(), "wechat": st.just("wx1"),
     },
 )  # fmt: skip
-TIES = st.lists(st.sampled_from(["volunteer", "leader", "consent", "withdrawn", "guardian", "ward", "skill", "account", "distinct"]), max_size=6)
+TIES = st.lists(
+    st.sampled_from(
+        ["volunteer", "leader", "consent", "withdrawn", "guardian", "ward", "skill", "account", "distinct"]
+    ),
+    max_size=6,
+)
 
 
 @pytest.mark.django_db
@@ -127,7 +136,9 @@ def _round_trip(values, ties, choices, one_first: bool) -> None:
     merge = merging.merge_people(by=OPERATOR, kept_id=kept.pk, gone_id=gone.pk, choices=choices)
     assert state() != before
     live = [kept, other]
-    assert set(Person.objects.filter(status="ACTIVE").values_list("pk", flat=True)) >= {person.pk for person in live}
+    assert set(Person.objects.filter(status="ACTIVE").values_list("pk", flat=True)) >= {
+        person.pk for person in live
+    }
     merging.undo_merge(by=OPERATOR, merge_id=merge.pk)
     after = state()
     assert {key: after[key] for key in after if after[key] != before.get(key)} == {}
@@ -174,7 +185,9 @@ def test_what_was_written_since_stays_with_the_person_kept(district: District) -
     kept, gone = make_person(place, "王甲子"), make_person(place, "王甲紫", address="东街1号")
     merge = merging.merge_people(by=OPERATOR, kept_id=kept.pk, gone_id=gone.pk)
     kept.refresh_from_db()
-    operations.edit_person(by=OPERATOR, person_id=kept.pk, seen=operations.seen_token(kept), note="合并后写的")
+    operations.edit_person(
+        by=OPERATOR, person_id=kept.pk, seen=operations.seen_token(kept), note="合并后写的"
+    )
     operations.add_contact(by=OPERATOR, person_id=kept.pk, kind="PHONE", value="13800001234")
     merging.undo_merge(by=OPERATOR, merge_id=merge.pk)
     kept.refresh_from_db()
@@ -232,8 +245,17 @@ def test_a_chain_of_merges_leads_to_the_last_and_is_undone_backwards(district: D
 
 
 def test_who_may_not_merge(district: District) -> None:
-    mine, foreign = make_person(district["150603001001"], "王甲子"), make_person(district["150603002001"], "王甲子")
-    worker = Actor("account", "测试", new_id(), new_id(), (Grant(policy.COMMUNITY_WORKER, place_path=district["150603001001"].path),))
+    mine, foreign = (
+        make_person(district["150603001001"], "王甲子"),
+        make_person(district["150603002001"], "王甲子"),
+    )
+    worker = Actor(
+        "account",
+        "测试",
+        new_id(),
+        new_id(),
+        (Grant(policy.COMMUNITY_WORKER, place_path=district["150603001001"].path),),
+    )
     with pytest.raises(queries.PersonNotFound):
         merging.merge_people(by=worker, kept_id=mine.pk, gone_id=foreign.pk)
     with pytest.raises(merging.MergeRefused):
@@ -245,7 +267,9 @@ def test_who_may_not_merge(district: District) -> None:
 
 def test_nobody_merges_away_somebody_with_rights_above_their_own(district: District) -> None:
     place = district["150603001001"]
-    chief, _actor = make_account(role=policy.DISTRICT_ADMIN, place=district["150603"], person=make_person(place, "王主任"))
+    chief, _actor = make_account(
+        role=policy.DISTRICT_ADMIN, place=district["150603"], person=make_person(place, "王主任")
+    )
     double = make_person(place, "王主任")
     account, _ = make_account(place=place)
     give(account, policy.COMMUNITY_WORKER, place=place)
@@ -328,7 +352,9 @@ def test_without_the_guard_the_race_is_lost(monkeypatch) -> None:
     monkeypatch.setattr(merging, "_claim", unguarded)
     for _round in range(20):
         results, _people = _race()
-        lost = not _is_forest() or any(isinstance(r, Exception) and not isinstance(r, merging.MergeRefused) for r in results)
+        lost = not _is_forest() or any(
+            isinstance(r, Exception) and not isinstance(r, merging.MergeRefused) for r in results
+        )
         _empty()
         if lost:
             return

@@ -225,7 +225,9 @@ def list_people(
     """Find people by name, pinyin, initials, phone (whole or last four digits) or volunteer number; without `q` all, by pinyin, 100 at a time."""
     where: dict[str, Any] = {
         "within": place_queries.place(request.actor, place).path if place else "/",
-        "organization_path": organization_queries.organization(request.actor, organization).path if organization else "",
+        "organization_path": organization_queries.organization(request.actor, organization).path
+        if organization
+        else "",
         "capacity": capacity,
     }
     if q:
@@ -250,7 +252,11 @@ def create_person(request: ApiRequest, data: PersonIn) -> Status:
     """Put somebody on record. Likely duplicates stand in the answer, or refuse the call if you ask for it."""
     sent = data.dict(exclude={"place", "organization", "guardian", "phones", "refuse_likely_duplicates"})
     values = NewPerson(
-        **sent, place_id=data.place, organization_id=data.organization, guardian_id=data.guardian, phones=tuple(data.phones)
+        **sent,
+        place_id=data.place,
+        organization_id=data.organization,
+        guardian_id=data.guardian,
+        phones=tuple(data.phones),
     )
     if data.refuse_likely_duplicates:
         path = place_queries.place(request.actor, data.place).path
@@ -329,7 +335,11 @@ def list_consents(request: ApiRequest, person_id: UUID) -> Any:
 def give_consent(request: ApiRequest, person_id: UUID, data: ConsentIn) -> Status:
     """Record a consent. The one in force already is returned as it is."""
     row = operations.give_consent(
-        by=request.actor, person_id=person_id, purpose=data.purpose, means=data.means, given_by_id=data.given_by
+        by=request.actor,
+        person_id=person_id,
+        purpose=data.purpose,
+        means=data.means,
+        given_by_id=data.given_by,
     )
     return Status(201, _consent(row))
 
