@@ -15,8 +15,17 @@ _LANDLINE = re.compile(r"0\d{9,11}")
 def fold_name(text: str) -> str:
     """Return the key under which a name is matched: NFKC, lower case, one middle dot, no spaces between Chinese characters.
 
-    Never shown and never written back: NFKC merges characters that a legal name must keep apart.
+    Never shown and never written back: NFKC merges characters that a legal name must keep apart. Folding a folded name changes
+    nothing.
     """
+    folded = _folded_once(text)
+    # Chinese and ASCII are done now; taking a space out can bring a letter and its accent together, which then are one character.
+    while (again := _folded_once(folded)) != folded:
+        folded = again
+    return folded
+
+
+def _folded_once(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text.translate(_MIDDLE_DOTS)).casefold().strip()
     folded = folded.translate(_MIDDLE_DOTS)
     folded = _SPACES.sub(" ", folded)
