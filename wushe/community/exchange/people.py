@@ -7,6 +7,7 @@ the same file brought a second time changes nothing.
 
 import datetime as dt
 import json
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -327,7 +328,10 @@ class People:
     )
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[int, int]] = {}  # hash of a key → line and hash of the values
+        # Of every row of the file so far: its line and a hash of its values; and under which hashed keys it is found. Kept small,
+        # because it is all that grows with the file.
+        self._lines, self._said = array("q"), array("q")
+        self._seen: dict[int, int] = {}
         self._claimed: set[UUID] = set()
         self._finder: OrganizationFinder | None = None
 
@@ -411,15 +415,18 @@ class People:
             earlier = self._seen.get(key)
             if earlier is None:
                 continue
-            line, said_there = earlier
-            if said_there == said:
+            line = self._lines[earlier]
+            if self._said[earlier] == said:
                 one.action = SAME
                 one.note("row.same_as", line=line)
             else:
                 one.fault("name", "row.twice", line=line, by=by)
             return True
+        ordinal = len(self._lines)
+        self._lines.append(one.found.number)
+        self._said.append(said)
         for _by, key in hashes:
-            self._seen[key] = (one.found.number, said)
+            self._seen[key] = ordinal
         return False
 
     def _decide(self, check: Check, one: Planned, known: "_Known", new: list[Planned]) -> None:

@@ -204,6 +204,7 @@ def set_columns(
 # --- check ------------------------------------------------------------------------------------------------------------
 
 
+@operations.modest_memory()
 def check(
     *,
     by: Actor,
@@ -409,6 +410,7 @@ def _staged(run: ImportRun, position: int, one: Planned) -> ImportedRow:
 # --- do ---------------------------------------------------------------------------------------------------------------
 
 
+@operations.modest_memory()
 def carry_out(*, by: Actor, run: ImportRun) -> ImportRun:
     """Do what the check staged: all of it, or none and a `Problem` that says why. A second call finds it done and refuses."""
     if run.shape != kinds.shape(run.kind):
@@ -440,6 +442,7 @@ def carry_out(*, by: Actor, run: ImportRun) -> ImportRun:
 # --- undo -------------------------------------------------------------------------------------------------------------
 
 
+@operations.modest_memory()
 def undo(*, by: Actor, run: ImportRun) -> ImportRun:
     """Take an import back: created records go, changed ones get their former values. What was worked on since stays as it is
     and is named by `kept`. Raises `ImportNotReady` when there is nothing to undo.
