@@ -107,7 +107,9 @@ def parser_memory(path: Path) -> int:
         " stdin=open(sys.argv[1], 'rb'), stdout=subprocess.DEVNULL, check=True);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
     )
-    done = subprocess.run([sys.executable, "-c", measure, str(path)], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", measure, str(path)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return int(done.stdout)
 
 
