@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tests.factories.accounts import give, make_account, sign_in
 from tests.factories.organizations import OPERATOR, District, make_organization, make_station
+from tests.factories.people import make_person
 from wushe.community.models import Account
 from wushe.community.operations import accounts, people
 from wushe.community.rules.people import NewPerson
@@ -65,6 +66,31 @@ def test_what_waits_is_listed_with_the_oldest_first(district: District) -> None:
     body = page(client, "/desk/")
     assert "还没有社工站的街道" not in body
     assert "合成东街站" in body  # it has no staff yet
+
+
+@pytest.mark.parametrize("role", ["DISTRICT_ADMIN", "STREET_SUPERVISOR", "COMMUNITY_WORKER"])
+def test_however_much_waits_the_desk_asks_few_questions(
+    district: District, role: str, query_counter: Any
+) -> None:
+    home = {"DISTRICT_ADMIN": "150603", "STREET_SUPERVISOR": "150603001", "COMMUNITY_WORKER": "150603001001"}
+    client, _ = signed_in(role, district[home[role]])
+    community = district["150603001001"]
+    for number in range(8):
+        invited, _ = make_account(place=community, name=f"合成受邀{number}")
+        accounts.invite(by=OPERATOR, account=invited)
+        late, _ = make_account(place=community, name=f"合成初始{number}", must_change_password=True)
+        Account.objects.filter(pk=late.pk).update(created_at=timezone.now() - timedelta(days=9))
+        give(late, "COMMUNITY_WORKER", place=community, expires_at=timezone.now() + timedelta(days=5))
+        make_station(district["150603001"], name=f"合成空站{number}")
+        for _ in range(2):  # the same name and telephone twice, the second time under another name too
+            make_person(community, f"合成重复{number}", phone=f"1390000000{number}")
+        make_person(community, f"另名{number}", phone=f"1390000000{number}")
+    page(client, "/desk/")
+    with query_counter.at_most(15):
+        body = page(client, "/desk/")
+    if role == "DISTRICT_ADMIN":
+        assert "合成空站" in body
+        assert "合成重复" in body
 
 
 def test_the_first_day_teaches(district: District) -> None:

@@ -37,21 +37,28 @@ class WorkList:
 
 
 def work_list(actor: Actor, *, at: datetime | None = None) -> WorkList:
-    """Return what waits for the actor; the number of queries (at most 24) does not depend on how much it is.
+    """Return what waits for the actor; the number of queries (at most 13) does not depend on how much it is.
 
     Possible duplicates are looked for among the first people of the actor's places only; the page of duplicates goes through all.
     """
     may_merge = policy.allows_somewhere(actor, "merge", "person")
     may_mend = policy.allows_somewhere(actor, "view", "platform")
-    may_import = policy.allows_somewhere(actor, "create", "import")
+    sweep = people.duplicate_sweep(actor, window=_PAIRS_WINDOW) if may_merge else people.Sweep((), 0, None)
     return WorkList(
         gaps=stations.gaps(actor),
         accounts=accounts.waiting(actor, at=at),
-        pairs=people.duplicate_sweep(actor, window=_PAIRS_WINDOW).pairs if may_merge else (),
+        pairs=sweep.pairs,
         failed_tasks=tuple(background.parked()[:_FOUND]) if may_mend else (),
-        is_first_day=may_import
+        # Whoever sees more than one person sees somebody besides themselves.
+        is_first_day=sweep.looked_at <= 1 and _nothing_on_record(actor),
+    )
+
+
+def _nothing_on_record(actor: Actor) -> bool:
+    return (
+        policy.allows_somewhere(actor, "create", "import")
         and not Person.objects.visible_to(actor).exclude(pk=actor.person_id or accounts.NOBODY).exists()
-        and not Organization.objects.visible_to(actor, "edit").exists(),
+        and not Organization.objects.visible_to(actor, "edit").exists()
     )
 
 
