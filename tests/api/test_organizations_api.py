@@ -171,3 +171,71 @@ def test_a_reading_token_writes_nothing(district: District, client: Client) -> N
     body = {"name": "合成站", "tier": "STREET", "place": str(district["150603001"].pk)}
     assert reader("POST", "/stations", body).json()["code"] == "token.read_only"
     assert not Station.objects.exists()
+
+
+def test_places_are_moved_merged_split_and_closed(district: District, call: Caller) -> None:
+    community, street = district["150603001001"], district["150603001"]
+
+    def grid(name: str) -> str:
+        body = {"parent": str(community.pk), "level": 6, "name": name, "on": "2024-01-01"}
+        return str(call("POST", "/places", body).json()["id"])
+
+    one, two, three = grid("合成一格"), grid("合成二格"), grid("合成三格")
+    pinned = call("POST", f"/places/{one}/point", {"latitude": 39.6, "longitude": 109.8})
+    assert (pinned.json()["latitude"], pinned.json()["longitude"]) == (39.6, 109.8)
+    outside = call("POST", f"/places/{one}/point", {"latitude": 200, "longitude": 109.8})
+    assert outside.status_code == 422
+    merged = call("POST", f"/places/{two}/merge", {"to": one, "on": "2024-02-01"})
+    assert merged.json()["id"] == one
+    assert call("GET", f"/places/{two}").json()["successor"] == one
+    itself = call("POST", f"/places/{one}/merge", {"to": one, "on": "2024-02-01"})
+    assert itself.status_code == 422
+    assert itself.json()["code"].startswith("place.")
+    parts = {"parts": [{"name": "合成三甲"}, {"name": "合成三乙"}], "keep": False, "on": "2024-02-01"}
+    split = call("POST", f"/places/{three}/split", parts)
+    assert [row["name"] for row in split.json()] == ["合成三甲", "合成三乙"], split.content
+    closed = call("POST", f"/places/{split.json()[0]['id']}/close", {"on": "2024-03-01"})
+    assert closed.json()["valid_until"] == "2024-03-01"
+    other = call(
+        "POST", "/places", {"parent": str(street.pk), "level": 5, "name": "合成新社区", "on": "2024-01-01"}
+    )
+    moved = call("POST", f"/places/{one}/move", {"to": other.json()["id"], "on": "2024-04-01"})
+    assert moved.json()["parent"] == other.json()["id"]
+    foreign = district["150604001001"]
+    for step, body in (
+        ("move", {"to": str(district["150604001"].pk)}),
+        ("merge", {"to": one}),
+        ("split", {"parts": [{"name": "改"}], "keep": True}),
+        ("close", {}),
+        ("point", {"latitude": 39.6, "longitude": 109.8}),
+    ):
+        assert call("POST", f"/places/{foreign.pk}/{step}", body).status_code == 403, step
+
+
+def test_a_duty_is_handed_over_and_ended(district: District, call: Caller) -> None:
+    place = district["150603"]
+    first = make_organization(place, "合成民政局")
+    second = make_organization(place, "合成社工部")
+    url = f"/places/{place.pk}/duties"
+    duty = call("GET", url).json()[0]
+    assert duty["organization"] is None
+    handed = call("POST", f"{url}/{duty['code']}/hand-over", {"to": str(first.pk), "on": "2023-01-01"})
+    assert [line["name"] for line in handed.json()] == ["合成民政局"], handed.content
+    handed = call("POST", f"{url}/{duty['code']}/hand-over", {"to": str(second.pk), "on": "2024-01-01"})
+    assert [(line["name"], line["ended_on"]) for line in handed.json()] == [
+        ("合成社工部", None),
+        ("合成民政局", "2024-01-01"),
+    ]
+    assert call("GET", f"{url}/{duty['code']}/responsibilities").json() == handed.json()
+    below = call("GET", f"/places/{district['150603001001'].pk}/duties").json()[0]
+    assert (below["organization"], below["answers_from"]) == (str(second.pk), str(place.pk))
+    assert call("GET", url, on="2023-06-01").json()[0]["organization_name"] == "合成民政局"
+    ended = call("POST", f"/responsibilities/{handed.json()[0]['id']}/end", {"on": "2025-01-01"})
+    assert ended.json()["ended_on"] == "2025-01-01"
+    assert call("GET", url).json()[0]["organization"] is None
+    assert (
+        call("POST", f"{url}/NO_SUCH_DUTY/hand-over", {"to": str(first.pk), "on": "2024-01-01"}).status_code
+        == 404
+    )
+    foreign = f"/places/{district['150604'].pk}/duties/{duty['code']}/hand-over"
+    assert call("POST", foreign, {"to": str(first.pk), "on": "2024-01-01"}).status_code == 403

@@ -436,6 +436,88 @@ def hand_over(request: ApiRequest, station_id: UUID, data: HandOverIn) -> list[d
     return [_answering(line) for line in answering.history(request.actor, station=row)]
 
 
+class EndedOut(Schema):
+    """A responsibility that has ended."""
+
+    id: UUID
+    organization: UUID
+    capacity: str
+    started_on: date
+    ended_on: date | None
+
+
+class DutyOut(Schema):
+    """One duty of the vocabulary, and who answers for it in the place asked about (null: nobody)."""
+
+    code: str
+    name: str
+    name_en: str
+    organization: UUID | None
+    organization_name: str
+    since: date | None
+    answers_from: UUID | None
+
+
+class DutyHandOverIn(Schema):
+    """Who answers for the duty in the place from which day on."""
+
+    to: UUID
+    on: date
+    gap_is_meant: bool = False
+
+
+@router.get("/places/{uuid:place_id}/duties", response=list[DutyOut])
+@declares("view", "duty")
+def duties_of_place(request: ApiRequest, place_id: UUID, on: date | None = None) -> list[dict[str, Any]]:
+    """Every duty and who answers for it in a place on a day (today); `answers_from` is the place it is held for."""
+    place = place_queries.place(request.actor, place_id)
+    bearers = answering.duty_bearers(request.actor, place, on=on)
+    return [_duty(row, bearers.get(row.pk)) for row in answering.duties(request.actor)]
+
+
+@router.get("/places/{uuid:place_id}/duties/{duty_code}/responsibilities", response=list[AnsweringOut])
+@declares("view", "duty")
+def duty_history(request: ApiRequest, place_id: UUID, duty_code: str) -> list[dict[str, Any]]:
+    """Who answered for a duty in a place, the latest first, with the times when nobody did."""
+    place = place_queries.place(request.actor, place_id)
+    duty = answering.duty(request.actor, duty_code)
+    return [_answering(line) for line in answering.history(request.actor, duty=duty, place=place)]
+
+
+@router.post("/places/{uuid:place_id}/duties/{duty_code}/hand-over", response=list[AnsweringOut])
+@declares("edit", "duty")
+def hand_over_duty(
+    request: ApiRequest, place_id: UUID, duty_code: str, data: DutyHandOverIn
+) -> list[dict[str, Any]]:
+    """From a day on another organization answers for a duty in a place."""
+    place = place_queries.place(request.actor, place_id)
+    duty = answering.duty(request.actor, duty_code)
+    hand_overs.hand_over(
+        by=request.actor,
+        subject=hand_overs.Subject(duty=duty, place=place),
+        capacity="OWNER",
+        to=queries.organization(request.actor, data.to),
+        on=data.on,
+        gap_is_meant=data.gap_is_meant,
+    )
+    return [_answering(line) for line in answering.history(request.actor, duty=duty, place=place)]
+
+
+@router.post("/responsibilities/{uuid:responsibility_id}/end", response=EndedOut)
+@declares("edit", "duty")
+def end_responsibility(request: ApiRequest, responsibility_id: UUID, data: DayIn) -> dict[str, Any]:
+    """End a period without a successor: from that day nobody answers."""
+    row = answering.responsibility(request.actor, responsibility_id)
+    ended = hand_overs.end_responsibility(by=request.actor, responsibility=row, on=data.on)
+    return {
+        "id": ended.pk,
+        "organization": ended.organization_id,
+        "capacity": ended.capacity,
+        "started_on": ended.started_on,
+        "ended_on": ended.ended_on,
+    }
+
+
 @router.post("/stations/{uuid:station_id}/close", response=StationOut)
 @declares("edit", "station")
 def close_station(request: ApiRequest, station_id: UUID, data: DayIn) -> dict[str, Any]:
@@ -659,6 +741,18 @@ def _answering(line: Any) -> dict[str, Any]:
         "capacity": line.capacity,
         "started_on": line.started_on,
         "ended_on": line.ended_on,
+    }
+
+
+def _duty(row: Any, bearer: Any) -> dict[str, Any]:
+    return {
+        "code": row.code,
+        "name": row.name,
+        "name_en": row.name_en,
+        "organization": bearer.organization.pk if bearer else None,
+        "organization_name": bearer.organization.name if bearer else "",
+        "since": bearer.started_on if bearer else None,
+        "answers_from": bearer.place.pk if bearer else None,
     }
 
 

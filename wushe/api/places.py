@@ -72,6 +72,42 @@ class PlaceName(Schema):
     on: date | None = None
 
 
+class PlacePoint(Schema):
+    """Where a place stands, in degrees; null for both takes the point away."""
+
+    latitude: float | None
+    longitude: float | None
+
+
+class PlaceTarget(Schema):
+    """The place that something moves into or under, from a day on (today)."""
+
+    to: UUID
+    on: date | None = None
+
+
+class PlacePart(Schema):
+    """One new place out of a split, with the places that go into it."""
+
+    name: str
+    code: str | None = None
+    children: list[UUID] = []
+
+
+class PlaceSplit(Schema):
+    """What to split off, from a day on; `keep`: the place goes on with what is not given away."""
+
+    parts: list[PlacePart]
+    keep: bool
+    on: date | None = None
+
+
+class Day(Schema):
+    """From which day on (today)."""
+
+    on: date | None = None
+
+
 class Number(Schema):
     """A count; `value` is null and `below` set where so few people are meant that it is not spelled out."""
 
@@ -169,6 +205,45 @@ def place(request: ApiRequest, place_id: UUID) -> dict[str, Any]:
 def rename_place(request: ApiRequest, place_id: UUID, data: PlaceName) -> dict[str, Any]:
     """Rename a place from a day on."""
     return _place(operations.rename_place(by=request.actor, place_id=place_id, **data.dict()))
+
+
+@router.post("/places/{uuid:place_id}/point", response=PlaceOut)
+@declares("edit", "place")
+def set_point(request: ApiRequest, place_id: UUID, data: PlacePoint) -> dict[str, Any]:
+    """Say where a place stands on the map."""
+    return _place(operations.set_place_point(by=request.actor, place_id=place_id, **data.dict()))
+
+
+@router.post("/places/{uuid:place_id}/move", response=PlaceOut)
+@declares("edit", "place")
+def move_place(request: ApiRequest, place_id: UUID, data: PlaceTarget) -> dict[str, Any]:
+    """Put a place, with everything in it, under another one."""
+    return _place(operations.move_place(by=request.actor, place_id=place_id, to_id=data.to, on=data.on))
+
+
+@router.post("/places/{uuid:place_id}/merge", response=PlaceOut)
+@declares("edit", "place")
+def merge_place(request: ApiRequest, place_id: UUID, data: PlaceTarget) -> dict[str, Any]:
+    """Merge a place into another one of its level, which is returned."""
+    return _place(operations.merge_places(by=request.actor, from_id=place_id, into_id=data.to, on=data.on))
+
+
+@router.post("/places/{uuid:place_id}/split", response=list[PlaceOut])
+@declares("edit", "place")
+def split_place(request: ApiRequest, place_id: UUID, data: PlaceSplit) -> list[dict[str, Any]]:
+    """Split new places off a place; they lie beside it."""
+    parts = [operations.Part(part.name, part.code, part.children) for part in data.parts]
+    made = operations.split_place(
+        by=request.actor, place_id=place_id, parts=parts, keep=data.keep, on=data.on
+    )
+    return [_place(row) for row in made]
+
+
+@router.post("/places/{uuid:place_id}/close", response=PlaceOut)
+@declares("edit", "place")
+def close_place(request: ApiRequest, place_id: UUID, data: Day) -> dict[str, Any]:
+    """Say that a place no longer exists."""
+    return _place(operations.close_place(by=request.actor, place_id=place_id, on=data.on))
 
 
 @router.get("/places/{uuid:place_id}/children", response=list[PlaceOut])
