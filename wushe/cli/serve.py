@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import click
 
@@ -27,9 +28,9 @@ def serve(no_worker: bool, host: str, port: int, workers: int, threads: int) -> 
     """Serve the site until Ctrl-C, with due background tasks unless --no-worker."""
     start()
     click.echo(f"wushe: http://{host}:{port}/", err=True)
-    # --parent: a server that was killed outright must not leave its worker behind.
-    beside = [sys.executable, "-m", "wushe.cli.main", "worker", "--parent", str(os.getpid())]
-    child = None if no_worker else subprocess.Popen(beside)
+    # A server that was killed outright must leave neither its web processes nor its worker behind.
+    os.environ["WUSHE_SERVED_BY"] = str(os.getpid())
+    worker = None if no_worker else _Worker()
     from django.db import connections
 
     connections.close_all()
@@ -48,9 +49,33 @@ def serve(no_worker: bool, host: str, port: int, workers: int, threads: int) -> 
     try:
         server.serve()
     finally:
-        if child is not None:
-            child.send_signal(signal.SIGTERM)
-            try:
-                child.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                child.kill()
+        if worker is not None:
+            worker.stop()
+
+
+class _Worker:
+    """The worker beside the site. It starts a little later: its first seconds would be taken from the first page."""
+
+    HEAD_START_SECONDS = 1.5
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._timer = threading.Timer(self.HEAD_START_SECONDS, self._start)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _start(self) -> None:
+        parent = ["--parent", str(os.getpid())]
+        self._process = subprocess.Popen([sys.executable, "-m", "wushe.cli.main", "worker", *parent])
+
+    def stop(self) -> None:
+        """Let the work in hand be finished, for ten seconds at most."""
+        self._timer.cancel()
+        self._timer.join()  # or one that is starting at this moment would be missed
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
