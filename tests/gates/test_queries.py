@@ -104,22 +104,30 @@ SHOWS_MORE: dict[str, str] = {
 }
 
 
-def text_of(value: Any, depth: int = 0) -> str:
-    """Return everything that stands in a result, as text to search for marks."""
-    if depth > _DEEPEST or value is None or isinstance(value, (bool, int, float)):
+def text_of(value: Any, depth: int = 0, *, numbers: bool = False) -> str:
+    """Return everything that stands in a result, as text to search for marks; with `numbers`, counts and yes or no as well."""
+    if depth > _DEEPEST or value is None:
         return ""
+    if isinstance(value, (bool, int, float)):
+        return str(value) if numbers else ""
     if isinstance(value, str):
         return value
     if isinstance(value, models.Model):
-        return " ".join(text_of(v, depth + 1) for k, v in vars(value).items() if not k.startswith("_"))
+        return " ".join(
+            text_of(v, depth + 1, numbers=numbers) for k, v in vars(value).items() if not k.startswith("_")
+        )
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return " ".join(text_of(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value))
+        return " ".join(
+            text_of(getattr(value, f.name), depth + 1, numbers=numbers) for f in dataclasses.fields(value)
+        )
     if isinstance(value, Mapping):
-        return " ".join(text_of(part, depth + 1) for pair in value.items() for part in pair)
+        return " ".join(text_of(part, depth + 1, numbers=numbers) for pair in value.items() for part in pair)
     if isinstance(value, models.QuerySet):
         value = value[:_MOST] if not value.query.is_sliced else value
     if isinstance(value, Iterable):
-        return " ".join(text_of(part, depth + 1) for _, part in zip(range(_MOST), value, strict=False))
+        return " ".join(
+            text_of(part, depth + 1, numbers=numbers) for _, part in zip(range(_MOST), value, strict=False)
+        )
     return str(value)
 
 
