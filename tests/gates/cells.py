@@ -19,7 +19,7 @@ from django.test import Client
 
 from tests.factories.accounts import give, make_account, sign_in
 from tests.gates.surface import pages
-from tests.gates.test_operations import Operation, operations
+from tests.gates.test_operations import Operation, operations, refused_rows
 from tests.gates.test_operations import fill as fill_operation
 from tests.gates.test_pages import arguments, page_answer
 from tests.gates.test_queries import NOT_CALLED, queries, text_of
@@ -88,7 +88,8 @@ class Cell:
                 finally:
                     transaction.set_rollback(True)
         except Problem as problem:
-            return REFUSED if problem.status in (403, 404) else f"problem {problem.code}"
+            is_refused = problem.status in (403, 404) or refused_rows(problem)
+            return REFUSED if is_refused else f"problem {problem.code}"
         except ObjectDoesNotExist:
             return REFUSED
         except Exception as error:  # whoever gets past a gate may break anything behind it
@@ -298,6 +299,12 @@ def _special_cells(world: World, deputy: Actor, extras: dict[str, Any]) -> Itera
     yield ask("stations.communities_without_venue", roots=["/"])
     yield ask("stations.gaps")
 
+    yield do(
+        "accounts.issue_api_token",
+        grant=community.RoleGrant.objects.filter(account=deputy.account_id).latest("id"),
+        name="x",
+        expires_at=datetime.now(UTC) + timedelta(days=9),
+    )
     yield do("tallies.recount_if_changed", at=SOON + timedelta(hours=1))
     for pair in ("own foreign", "foreign own"):
         yield do("merging.undo_merge", merge_id=extras[f"merge {pair}"].pk)

@@ -24,6 +24,7 @@ SECOND_LINE: dict[str, str] = {
     "community/operations/accounts.py open_account require 1": "`create_account`, called next, asks the same",
     "community/operations/imports.py open_run require 1": "`_home` picks the place out of the actor's own reach, or refuses",
     "community/operations/onboarding.py set_up require 1": "`create_account`, called next, asks the same",
+    "community/operations/people.py create_person require 1": "`_prepare`, called next, asks the same row by row",
     "community/operations/people.py reveal_contact visible_to 1": "`policy.require` above asks for the same right to the person whose contacts these are",
     "community/operations/privacy.py export_person require 1": "`own_data`, called next, asks the same",
     "community/queries/places.py subtree_as_of visible_to 1": "`state_as_of` asks for the root, and whoever sees a place sees what lies in it",
@@ -143,7 +144,7 @@ def test_the_control_notices_nothing_when_no_gate_is_taken_out(questions: Questi
 @pytest.mark.parametrize(
     ("name", "cell"),
     [
-        ("community/operations/people.py create_person require 1", "operations.people.create_person foreign"),
+        ("community/operations/venues.py edit_venue require 1", "operations.venues.edit_venue foreign"),
         ("community/queries/people.py person visible_to 1", "queries.people.person foreign"),
     ],
 )

@@ -235,7 +235,7 @@ def outcome(operation: Operation, arguments: dict[str, Any], by: Actor) -> str:
             operation.function(by=by, **arguments)
             transaction.set_rollback(True)
     except Problem as problem:
-        return "refused" if problem.status in (403, 404) or _refused_rows(problem) else "passed"
+        return "refused" if problem.status in (403, 404) or refused_rows(problem) else "passed"
     except (RuntimeError, IntegrityError):
         return "passed"  # the gate lies behind: a try was about to be counted, or the made-up row met a constraint
     except (TypeError, AttributeError, ValueError, AssertionError, KeyError):
@@ -243,7 +243,10 @@ def outcome(operation: Operation, arguments: dict[str, Any], by: Actor) -> str:
     return "passed"
 
 
-def _refused_rows(problem: Problem) -> bool:
+def refused_rows(problem: Problem) -> bool:
+    """True when what was refused are single rows of a list, or the one row of it."""
+    if problem.code == "person.refused":
+        return True
     if not isinstance(problem, PeopleInvalid):
         return False
     return any(fault.code == "person.refused" for faults in problem.faults.values() for fault in faults)
