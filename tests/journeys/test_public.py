@@ -28,6 +28,7 @@ def test_from_the_home_page_to_the_printed_sheet_of_a_place(
         lines = page.locator("section[aria-labelledby=five] .w-chart-table tbody tr")
         expect(lines).to_have_count(5)
         for link in lines.locator("a").all():
+            link.click()  # on a phone the particulars are folded: the link opens them
             expect(page.locator(link.get_attribute("href") or "nowhere")).to_be_visible()
         expect(page.locator("#stations, [aria-labelledby=stations]").first).to_be_visible()
 

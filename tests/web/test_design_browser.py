@@ -109,6 +109,24 @@ def test_targets_on_a_phone_are_large_enough(phone_page: "Page", site: str) -> N
             assert box["height"] >= 44, selector
 
 
+def test_a_phone_folds_the_filters_and_a_desk_does_not(new_context: NewContext, site: str) -> None:
+    phone = new_context(viewport=PHONE, java_script_enabled=False).new_page()
+    phone.goto(f"{site}/guide/list/")
+    folded = phone.locator(".w-filter-more .w-filter").first
+    expect(phone.locator(".w-filters > .w-filter input")).to_be_visible()
+    expect(folded).not_to_be_visible()
+    phone.locator(".w-filter-more > summary").click()
+    folded.locator("select").select_option(index=1)
+    phone.locator(".w-filter-apply").click()
+    assert "kind=volunteers" in phone.url
+    expect(phone.locator("#filters-in-use")).to_have_text("已选 1 项")
+    expect(folded).not_to_be_visible()
+    desk = new_context(viewport=DESK, java_script_enabled=False).new_page()
+    desk.goto(f"{site}/guide/list/")
+    expect(desk.locator(".w-filter-more .w-filter").first).to_be_visible()
+    expect(desk.locator(".w-filter-more > summary")).not_to_be_visible()
+
+
 def test_tasks_without_scripts(new_context: NewContext, site: str) -> None:
     page = new_context(java_script_enabled=False).new_page()
     page.goto(f"{site}/guide/list/")

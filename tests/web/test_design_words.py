@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.template import engines
 from django.utils import translation
+from django.utils.safestring import mark_safe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,23 @@ from wushe.web.components import HUES, SOCIETIES
 from wushe.web.templatetags import wushe as tags
 
 CSS = (Path(tags.__file__).parents[1] / "static" / "css" / "wushe.css").read_text(encoding="utf-8")
+
+
+def test_chinese_names_are_marked_on_english_pages_only() -> None:
+    line = "Stations of 合成社区（演示） & <b>"
+    assert tags.names(line) == "Stations of 合成社区（演示） &amp; &lt;b&gt;"
+    with translation.override("en"):
+        marked = '<span lang="zh-Hans">合成社区（演示）</span>'
+        assert tags.names(line) == f"Stations of {marked} &amp; &lt;b&gt;"
+        assert tags.names(mark_safe("<b>合成社区（演示）</b>")) == f"<b>{marked}</b>"
+        assert tags.names("nothing Chinese") == "nothing Chinese"
+    assert tags.names(None) == tags.names("") == ""
+
+
+def test_a_dash_stands_for_nothing_but_not_for_zero() -> None:
+    assert tags.dash("") == tags.dash(None) == '<span class="w-nil">—</span>'
+    assert tags.dash(0) == 0
+    assert tags.dash("甲") == "甲"
 
 
 def test_dates_in_both_languages() -> None:

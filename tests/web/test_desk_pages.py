@@ -106,6 +106,38 @@ def test_nothing_waiting_says_so(district: District) -> None:
     assert "今天没有等着办的事" in page(client, "/desk/")
 
 
+def test_the_desk_offers_what_the_role_may_do_and_opens_it(district: District) -> None:
+    worker, _ = signed_in("COMMUNITY_WORKER", district["150603001001"])
+    evaluator, _ = signed_in("EVALUATOR", district["150603001001"])
+    body = page(worker, "/desk/")
+    doors = re.findall(r'class="w-door" href="([^"]+)"', body)
+    assert "/desk/people/new/" in doors
+    assert "/desk/exchange/" in doors
+    assert doors[-1] == "/p/150603001001/"
+    for address in doors:
+        assert worker.get(address, follow=True).status_code == 200, address
+    others = re.findall(r'class="w-door" href="([^"]+)"', page(evaluator, "/desk/"))
+    assert others
+    assert "/desk/people/new/" not in others
+    for address in others:
+        assert evaluator.get(address, follow=True).status_code == 200, address
+
+
+def test_what_changed_lately_is_for_those_who_may_look_back(district: District) -> None:
+    auditor, _ = signed_in("AUDITOR", district["150603"])
+    worker, _ = signed_in("COMMUNITY_WORKER", district["150603001001"])
+    asked = {"HTTP_HX_REQUEST": "true"}
+    assert 'hx-get="/desk/?lately"' in page(auditor, "/desk/")
+    assert 'hx-get="/desk/?lately"' not in page(worker, "/desk/")
+    _, actor = make_account(role="DISTRICT_ADMIN", place=district["150603"], name="合成动手")
+    people.create_person(by=actor, values=NewPerson("合成新来", district["150603001001"].pk))
+    told = auditor.get("/desk/?lately", **asked).content.decode()
+    assert "新建：人员" in told
+    assert "合成动手" in told
+    assert "合成新来" not in told
+    assert "合成动手" not in worker.get("/desk/?lately", **asked).content.decode()
+
+
 def test_one_box_finds_people_organizations_places_and_accounts(district: District) -> None:
     client, me = signed_in("STREET_SUPERVISOR", district["150603001"])
     people.create_person(by=OPERATOR, values=NewPerson("合成寻找", district["150603001001"].pk))

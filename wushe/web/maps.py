@@ -4,12 +4,14 @@ Pure functions; the drawing prints and needs no script. Coordinates are WGS-84 d
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from wushe.web.components import HUES, Text
@@ -96,6 +98,12 @@ def scale_bar(scale: float) -> tuple[float, float]:
     return length, length * scale
 
 
+def _language_of(label: Text) -> SafeString:
+    """Say on an English page that a name is Chinese: a title element holds no others."""
+    foreign = (get_language() or "").startswith("en") and re.search(r"[\u3400-\u9fff]", str(label))
+    return SafeString(' lang="zh-Hans"' if foreign else "")
+
+
 def point_map(title: Text, points: Sequence[Point], *, missing: int = 0) -> PointMap:
     """Draw points on a blank canvas."""
     spots, scale = project(points)
@@ -108,11 +116,12 @@ def point_map(title: Text, points: Sequence[Point], *, missing: int = 0) -> Poin
     for n, (point, (x, y)) in enumerate(zip(points, spots, strict=True), start=1):
         if numbered:
             mark = format_html(
-                '<circle class="{}" cx="{}" cy="{}" r="13"><title>{}</title></circle>'
+                '<circle class="{}" cx="{}" cy="{}" r="13"><title{}>{}</title></circle>'
                 '<text class="map-number" x="{}" y="{}" text-anchor="middle">{}</text>',
                 f"map-point {point.hue_class}",
                 x,
                 y,
+                _language_of(point.label),
                 point.label,
                 x,
                 y + 5,
@@ -120,10 +129,11 @@ def point_map(title: Text, points: Sequence[Point], *, missing: int = 0) -> Poin
             )
         else:
             mark = format_html(
-                '<circle class="{}" cx="{}" cy="{}" r="5"><title>{}</title></circle>',
+                '<circle class="{}" cx="{}" cy="{}" r="5"><title{}>{}</title></circle>',
                 f"map-point {point.hue_class}",
                 x,
                 y,
+                _language_of(point.label),
                 point.label,
             )
         if point.href:

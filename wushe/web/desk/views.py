@@ -1,6 +1,6 @@
 """The desk's shell pages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -9,10 +9,15 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from wushe.community.queries import audit_trail, worklist
+from wushe.kernel import policy
 from wushe.web.accounts import labels
+from wushe.web.components import Step
 from wushe.web.desk import forms
 from wushe.web.desk.acts import act, kind
 from wushe.web.lists import Column, listing
@@ -42,10 +47,159 @@ def _link(name: str, **kwargs: object) -> str:
 
 @page(needs=("view", "desk"))
 def home(request: Request) -> HttpResponse:
-    """Today's work list: what waits for me, the oldest first; on the first day, how to begin."""
+    """Today's work list: what waits for me, the oldest first; on the first day, how to begin; then what I can do from here.
+
+    What happened lately comes as a part of its own when the page has been shown, so that nobody waits for it.
+    """
+    may_look_back = policy.allows_somewhere(request.actor, "view", "audit")
+    if request.htmx and "lately" in request.GET:
+        return render(request, "desk/lately.html", {"steps": _lately(request) if may_look_back else []})
     waiting = worklist.work_list(request.actor)
-    context = {"lines": _lines(waiting), "kinds": _groups(waiting), "waiting": waiting}
+    context = {
+        "lines": _lines(waiting),
+        "kinds": _groups(waiting),
+        "waiting": waiting,
+        "doors": _doors(request),
+        "may_look_back": may_look_back,
+    }
     return render(request, "desk/home.html", context)
+
+
+_MOST_DOORS = 6
+_DOORS: tuple[tuple[str, str, Promise, Promise, tuple[str, str]], ...] = (
+    (
+        "people:new",
+        "person",
+        gettext_lazy("登记人员"),
+        gettext_lazy("姓名和社区就够，其余以后再补。"),
+        ("create", "person"),
+    ),
+    (
+        "exchange:home",
+        "upload",
+        gettext_lazy("导入表格"),
+        gettext_lazy("现有的名单直接放进来，先看会改什么。"),
+        ("create", "import"),
+    ),
+    (
+        "organizations:new",
+        "building",
+        gettext_lazy("登记组织"),
+        gettext_lazy("合唱队、企业、学校都算。"),
+        ("create", "organization"),
+    ),
+    (
+        "organizations:venue_new",
+        "door",
+        gettext_lazy("登记场地"),
+        gettext_lazy("一间屋子几点开门，写上就有人来。"),
+        ("create", "venue"),
+    ),
+    (
+        "accounts:new",
+        "key",
+        gettext_lazy("开账号"),
+        gettext_lazy("没有手机的人，可以办一张登录卡。"),
+        ("create", "account"),
+    ),
+    (
+        "places:desk",
+        "map",
+        gettext_lazy("添加网格和楼栋"),
+        gettext_lazy("社区下面怎么分，由您自己定。"),
+        ("edit", "place"),
+    ),
+    (
+        "desk:audit",
+        "history",
+        gettext_lazy("审计记录"),
+        gettext_lazy("谁、什么时候、改了什么。"),
+        ("view", "audit"),
+    ),
+    (
+        "people:list",
+        "people",
+        gettext_lazy("人员"),
+        gettext_lazy("按姓名、拼音首字母或编号找人。"),
+        ("view", "person"),
+    ),
+    (
+        "organizations:list",
+        "building",
+        gettext_lazy("组织"),
+        gettext_lazy("五社里有哪些单位和队伍。"),
+        ("view", "desk"),
+    ),
+    (
+        "organizations:stations",
+        "badge",
+        gettext_lazy("社工站点"),
+        gettext_lazy("四级站点在哪里，由谁管，有几个人。"),
+        ("view", "desk"),
+    ),
+    (
+        "organizations:venues",
+        "calendar",
+        gettext_lazy("场地"),
+        gettext_lazy("哪里有地方，今天几点开。"),
+        ("view", "desk"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One thing the visitor may do from here, and what for."""
+
+    href: str
+    icon: str
+    label: Promise
+    text: Promise
+
+
+def _doors(request: Request) -> list[Door]:
+    """What this role does most, at most six; the page of the visitor's own place last. No query is made."""
+    doors = [
+        Door(reverse(name), icon, label, text)
+        for name, icon, label, text, needs in _DOORS
+        if not replace(policy.reach(request.actor, *needs), own=None).is_empty
+    ][:_MOST_DOORS]
+    codes = [
+        grant.place_path.strip("/").rpartition("/")[2] for grant in request.actor.grants if grant.place_path
+    ]
+    code = min((code for code in codes if code.isdigit()), key=len, default="")
+    if code:
+        href = reverse("places:by_code", args=[code])
+        text = gettext_lazy("居民看到的样子：五社各有谁，还缺什么。")
+        doors = [*doors[: _MOST_DOORS - 1], Door(href, "eye", gettext_lazy("我的地方的公开页"), text)]
+    return doors
+
+
+_LATELY = 8
+_EVERYDAY = ("account.log_in",)
+_BY_COMMAND = gettext_lazy("由系统命令")
+_BY_OTHERS = {"anonymous": gettext_lazy("没有登录的人")}
+
+
+def _lately(request: Request) -> list[Step]:
+    """The latest changes in the visitor's places, the newest first; coming and going is left out."""
+    found = list(audit_trail.events(request.actor).exclude(verb__in=_EVERYDAY)[:_LATELY])
+    return [
+        Step(
+            row.event.at,
+            format_lazy(
+                "{act}{colon}{kind}",
+                act=act(row.event.verb),
+                colon=gettext_lazy("："),
+                kind=kind(row.event.target_label),
+            ),
+            row.who
+            if row.event.actor_kind == "account"
+            else _BY_OTHERS.get(row.event.actor_kind, _BY_COMMAND),
+            href=_link("desk:audit_event", event_id=row.event.pk),
+        )
+        for row in audit_trail.rows_of(request.actor, found)
+    ]
 
 
 def _lines(waiting: worklist.WorkList) -> list[Line]:

@@ -26,7 +26,7 @@ from wushe.web.places.fields import place_text
 
 FOUND_AT_MOST = 30
 SUGGESTED = 10
-VENUES_FIRST = 6
+VENUES_FIRST = 4
 """So many venues are shown at once; the others unfold."""
 
 

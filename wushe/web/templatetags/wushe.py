@@ -167,6 +167,12 @@ def rate(part: int | None, whole: int | None) -> str:
 
 
 @register.filter
+def dash(value: object) -> object:
+    """The value, or a dash where there is none: in a stacked table a phone leaves such a line out."""
+    return value if value or value == 0 else format_html('<span class="w-nil">{}</span>', MISSING)
+
+
+@register.filter
 def masked_phone(value: str | None) -> str:
     """138****1234; a dash where there is none."""
     return mask_phone(value) if value else MISSING
@@ -183,6 +189,26 @@ def grouped(value: str | None, size: int = 4) -> str:
 def zh(value: object) -> SafeString | str:
     """Mark Chinese text inside an English page, so that it is read out and drawn as Chinese."""
     return format_html('<span lang="zh-Hans">{}</span>', value) if _english() and value else str(value or "")
+
+
+def _marked(text: object) -> SafeString:
+    """Mark the Chinese names inside a line of an English page; `text` is escaped first unless it is safe already."""
+    line = conditional_escape(text if isinstance(text, SafeString) else str(text))
+    if not _english():
+        return line
+    return mark_safe(
+        re.sub(
+            r"[\u3007\u3400-\u9fff（）·]*[\u3400-\u9fff][\u3007\u3400-\u9fff（）·]*",
+            r'<span lang="zh-Hans">\g<0></span>',
+            line,
+        )
+    )
+
+
+@register.filter
+def names(value: object) -> SafeString | str:
+    """Text that may hold Chinese names: on English pages each of them is marked as Chinese. Not inside attributes."""
+    return _marked(value) if value else ""
 
 
 # --- tags: small pieces -----------------------------------------------------------------------------------------------
@@ -263,26 +289,12 @@ def timeline(steps: Iterable[Step]) -> dict[str, Any]:
     return {"steps": list(steps)}
 
 
-def _names(text: object) -> SafeString:
-    """Mark the Chinese names inside a line of an English page; `text` is escaped first unless it is safe already."""
-    line = conditional_escape(text if isinstance(text, SafeString) else str(text))
-    if not _english():
-        return line
-    return mark_safe(
-        re.sub(
-            r"[\u3007\u3400-\u9fff（）·]*[\u3400-\u9fff][\u3007\u3400-\u9fff（）·]*",
-            r'<span lang="zh-Hans">\g<0></span>',
-            line,
-        )
-    )
-
-
 @register.simple_tag
 def crumb(href: str, label: object) -> SafeString:
     """One crumb; the last has no address and is the page itself."""
     if not href:
-        return format_html('<li aria-current="page">{}</li>', _names(label))
-    return format_html('<li><a href="{}">{}</a></li>', href, _names(label))
+        return format_html('<li aria-current="page">{}</li>', _marked(label))
+    return format_html('<li><a href="{}">{}</a></li>', href, _marked(label))
 
 
 @register.simple_tag
@@ -358,6 +370,7 @@ def _wrapping(name: str, template_name: str) -> None:
 
 _wrapping("notice", "components/notice.html")
 _wrapping("tabs", "components/tabs.html")
+_wrapping("phone_fold", "components/phone_fold.html")
 
 
 # --- tags: charts and maps --------------------------------------------------------------------------------------------
@@ -389,8 +402,21 @@ def as_json(value: object) -> SafeString:
 
 @register.inclusion_tag("components/filter_bar.html")
 def filter_bar(listing: Listing) -> dict[str, Any]:
-    """The filters of a list as a GET form."""
-    return {"listing": listing, "form": listing.filters}
+    """The filters of a list as a GET form: the search box stays in sight, a phone folds the others and says how many are set."""
+    form = listing.filters
+    fields = form.visible_fields() if form else []
+    first = next(iter(fields), None)
+    if first is not None and getattr(first.field.widget, "input_type", "") not in ("text", "search"):
+        first = None
+    others = [one for one in fields if first is None or one.name != first.name]
+    return {
+        "listing": listing,
+        "form": form,
+        "first": first,
+        "others": others,
+        "in_use": sum(one.value() not in (None, "", [], (), False) for one in others),
+        "open": any(one.errors for one in others),
+    }
 
 
 @register.inclusion_tag("components/list_head.html")
@@ -449,7 +475,7 @@ def page_title(context: Context) -> str:
     """What the page put into its `title` block: the heading, unless the page writes another."""
     blocks = context.render_context.get(BLOCK_CONTEXT_KEY)
     node = blocks.get_block("title") if blocks else None
-    return _names(node.nodelist.render(context)) if node else ""
+    return _marked(node.nodelist.render(context)) if node else ""
 
 
 @register.simple_tag
