@@ -11,6 +11,8 @@ from tests.factories.accounts import make_account
 from tests.factories.organizations import CREDIT_CODES, District, make_organization, make_station, make_venue
 from tests.factories.people import make_person
 from wushe.community.exchange import kinds, runs, sheets, writing
+from wushe.community.exchange.columns import Found
+from wushe.community.exchange.values import Fault
 from wushe.community.models import (
     OpeningHours,
     Organization,
@@ -328,3 +330,21 @@ def test_the_faulty_rows_as_a_sheet_to_correct(district: District) -> None:
     sheets_ = sheets.open_file(out.getvalue(), "x.xlsx")
     assert sheets_.format == "xlsx"
     assert not Person.objects.exists()
+
+
+def test_a_fault_that_was_raised_keeps_nothing_alive_but_itself() -> None:
+    def raised() -> Fault:
+        try:
+            try:
+                raise KeyError("first")
+            except KeyError:
+                raise Fault("cell.missing")  # noqa: B904  # as a parser does that fails while handling something else
+        except Fault as fault:
+            return fault
+
+    found = Found("sheet", 3, {})
+    found.caught("name", raised())
+    [(column, fault)] = found.faults
+    assert (column, fault.code) == ("name", "cell.missing")
+    assert fault.__traceback__ is None
+    assert fault.__context__ is None

@@ -338,6 +338,11 @@ class Found:
     faults: list[tuple[str, Fault]] = field(default_factory=list)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
+    def caught(self, column: str, fault: Fault) -> None:
+        """Note a fault that was raised over a column. Where it was raised is let go: it would keep the whole batch alive, in a ring."""
+        fault.__context__ = None
+        self.faults.append((column, fault.with_traceback(None)))
+
 
 def is_aside(row: Row, name_position: int | None) -> bool:
     """True for sums, notes below a table and banners across it: rows that belong to the sheet, not to its data."""
@@ -402,7 +407,7 @@ def take_apart(
         try:
             found.values[column.code] = column.parse(cell, reading)
         except Fault as fault:
-            found.faults.append((column.code, fault))
+            found.caught(column.code, fault)
     if row.is_hidden:
         found.notes.append(("row.hidden", {}))
     return found

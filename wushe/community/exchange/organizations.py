@@ -291,7 +291,7 @@ class Organizations(SmallKind):
         try:
             parent = finder.find(str(given["parent"]), near=one.place) if "parent" in given else None
         except Fault as fault:
-            one.found.faults.append(("parent", fault))
+            one.found.caught("parent", fault)
             return
         if matches:
             self._update(check, one, matches[0], parent)

@@ -381,7 +381,7 @@ class People:
             try:
                 given["organization"] = finder.find(str(given["organization"]), near=place)
             except Fault as fault:
-                one.found.faults.append(("organization", fault))
+                one.found.caught("organization", fault)
         elif check.default_organization is not None:
             given["organization"] = check.default_organization
         if "organization" in given:

@@ -79,7 +79,7 @@ class Check:
         try:
             place = self.places.find(text) if text else self.default_place
         except Fault as fault:
-            planned.found.faults.append(("place", fault))
+            planned.found.caught("place", fault)
             return None
         if place is None:
             planned.fault("place", "place.missing")

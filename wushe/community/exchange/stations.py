@@ -196,7 +196,7 @@ class Stations(SmallKind):
                 try:
                     given[name] = finder.find(str(given[name]), near=one.place)
                 except Fault as fault:
-                    one.found.faults.append((name, fault))
+                    one.found.caught(name, fault)
         if "venue" in given:
             venue = venues.get((one.place.pk, fold_name(str(given["venue"]))))
             if venue is None:

@@ -210,7 +210,7 @@ class Venues(SmallKind):
                 else check.default_organization
             )
         except Fault as fault:
-            one.found.faults.append(("organization", fault))
+            one.found.caught("organization", fault)
             return
         if matches:
             self._update(check, one, matches[0], body if "organization" in given else None, hours)
