@@ -20,7 +20,6 @@ from wushe.community.exchange.plans import (
     Planned,
     places_by_id,
     plain,
-    same_row,
     shown,
 )
 from wushe.community.exchange.sheets import Cell
@@ -31,7 +30,6 @@ from wushe.community.operations import organizations as operations
 from wushe.community.rules import organizations as rules
 from wushe.kernel.actor import Actor
 from wushe.kernel.ids import new_id
-from wushe.kernel.text import fold_name
 
 _KIND_WORDS = {
     "PARTY_BODY": ("党组织", "党委", "党支部", "党总支", "party body"),
@@ -227,19 +225,10 @@ class Organizations(SmallKind):
     model = Organization
     tables = (Organization,)
     parts = ((OrganizationKey, "organization_id"),)
-
-    def __init__(self) -> None:
-        self._seen: dict[Any, Planned] = {}
-        self._finder: OrganizationFinder | None = None
+    bodies = ("parent",)
 
     def plan(self, check: Check, rows: Sequence[Found]) -> list[Planned]:
-        finder = self._finder = self._finder or OrganizationFinder(check.by)
-        check.places.prepare(plans.place_text(row) for row in rows)
-        finder.prepare(str(row.values["parent"]) for row in rows if "parent" in row.values)
-        planned = [Planned(row, str(row.values.get("name", ""))[:200]) for row in rows]
-        for one in planned:
-            one.match_key = fold_name(one.title)[:200]
-            check.place_of(one)
+        planned, finder = self.begin(check, rows)
         known = self._known(check.by, planned)
         for one in planned:
             if one.place is not None and not one.has_faults:
@@ -271,10 +260,6 @@ class Organizations(SmallKind):
         assert one.place is not None
         given = one.found.values
         code = given.get("credit_code")
-        twin = self._seen.setdefault(("code", code) if code else (one.match_key, one.place.pk), one)
-        if twin is not one:
-            same_row(one, twin, "统一社会信用代码" if code else "组织名称")
-            return
         matches = known.get(("code", code), []) if code else []
         if code and not matches and ("taken", code) in known:
             one.fault("credit_code", "organization.code_taken")
@@ -285,8 +270,8 @@ class Organizations(SmallKind):
                 for row in known.get((one.match_key, one.place.pk), [])
                 if not (code and row.credit_code and row.credit_code != code)
             ]
-        if len(matches) > 1:
-            one.fault("name", "row.several_match", count=len(matches))
+        key = ("code", code) if code else (one.match_key, one.place.pk)
+        if self.is_settled(one, matches, key, "统一社会信用代码" if code else "组织名称"):
             return
         try:
             parent = finder.find(str(given["parent"]), near=one.place) if "parent" in given else None
@@ -379,13 +364,9 @@ class Organizations(SmallKind):
         for (row, _fields), organization in zip(new, made, strict=True):
             row.target_id = organization.pk
         changed = [(row, payload["changes"]) for row, payload in rows if "changes" in payload]
-        self._edit(by, changed, at)
+        self.edit(by, changed, at)
 
-    def restore(self, *, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
-        """Put back what the import changed."""
-        self._edit(by, rows, at)
-
-    def _edit(self, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
+    def edit(self, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
         present = Organization.objects.select_related("place").in_bulk(
             [row.target_id for row, _fields in rows]
         )

@@ -22,7 +22,6 @@ from wushe.community.exchange.plans import (
     Planned,
     places_by_id,
     plain,
-    same_row,
     shown,
 )
 from wushe.community.exchange.small import SmallKind, StagedRows
@@ -139,20 +138,12 @@ class Stations(SmallKind):
     model = Station
     tables = (Station,)
     parts = ((Responsibility, "station_id"),)
-
-    def __init__(self) -> None:
-        self._seen: dict[Any, Planned] = {}
-        self._finder: OrganizationFinder | None = None
+    bodies = tuple(_BODIES)
 
     def plan(self, check: Check, rows: Sequence[Found]) -> list[Planned]:
-        finder = self._finder = self._finder or OrganizationFinder(check.by)
-        check.places.prepare(plans.place_text(row) for row in rows)
-        finder.prepare(str(row.values[name]) for row in rows for name in _BODIES if name in row.values)
-        planned = [Planned(row, str(row.values.get("name", ""))[:200]) for row in rows]
+        planned, finder = self.begin(check, rows)
         for one in planned:
-            one.match_key = fold_name(one.title)[:200]
-            place = check.place_of(one)
-            tier = one.found.values.get("tier")
+            place, tier = one.place, one.found.values.get("tier")
             if place is not None and tier and not rules.tier_fits(tier, place.level):
                 one.fault(
                     "tier", "station.tier_does_not_fit", tier=str(Station.Tier(tier).label), place=place.name
@@ -184,12 +175,7 @@ class Stations(SmallKind):
     ) -> None:
         assert one.place is not None
         given = dict(one.found.values)
-        twin = self._seen.setdefault((one.place.pk, one.match_key), one)
-        if twin is not one:
-            same_row(one, twin, "站点名称")
-            return
-        if len(matches) > 1:
-            one.fault("name", "row.several_match", count=len(matches))
+        if self.is_settled(one, matches, (one.place.pk, one.match_key), "站点名称"):
             return
         for name in _BODIES:
             if name in given:
@@ -276,13 +262,9 @@ class Stations(SmallKind):
         )
         for (row, _fields), station in zip(new, made, strict=True):
             row.target_id = station.pk
-        self._edit(by, [(row, payload["changes"]) for row, payload in rows if "changes" in payload], at)
+        self.edit(by, [(row, payload["changes"]) for row, payload in rows if "changes" in payload], at)
 
-    def restore(self, *, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
-        """Put back what the import changed."""
-        self._edit(by, rows, at)
-
-    def _edit(self, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
+    def edit(self, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
         present = Station.objects.select_related("place").in_bulk([row.target_id for row, _fields in rows])
         venues = Venue.objects.in_bulk({UUID(f["venue"]) for _r, f in rows if f.get("venue")})
         for row, fields in rows:

@@ -21,7 +21,6 @@ from wushe.community.exchange.plans import (
     Planned,
     places_by_id,
     plain,
-    same_row,
     shown,
 )
 from wushe.community.exchange.sheets import Cell
@@ -160,19 +159,14 @@ class Venues(SmallKind):
     model = Venue
     tables = (Venue,)
     parts = ((OpeningHours, "venue_id"),)
-
-    def __init__(self) -> None:
-        self._seen: dict[Any, Planned] = {}
-        self._finder: OrganizationFinder | None = None
+    bodies = ("organization",)
 
     def plan(self, check: Check, rows: Sequence[Found]) -> list[Planned]:
-        finder = self._finder = self._finder or OrganizationFinder(check.by)
-        check.places.prepare(plans.place_text(row) for row in rows)
-        finder.prepare(str(row.values["organization"]) for row in rows if "organization" in row.values)
-        planned = [Planned(row, str(row.values.get("name", ""))[:200]) for row in rows]
+        planned, finder = self.begin(check, rows)
         for one in planned:
-            one.match_key = fold_name(one.title)[:200]
-            if check.place_of(one) and ("latitude" in one.found.values) != ("longitude" in one.found.values):
+            if one.place is not None and ("latitude" in one.found.values) != (
+                "longitude" in one.found.values
+            ):
                 one.fault("latitude", "degrees.half")
         known: dict[tuple[Any, str], list[Venue]] = defaultdict(list)
         here = {one.place.pk for one in planned if one.place is not None}
@@ -196,12 +190,7 @@ class Venues(SmallKind):
     ) -> None:
         assert one.place is not None
         given = one.found.values
-        twin = self._seen.setdefault((one.place.pk, one.match_key), one)
-        if twin is not one:
-            same_row(one, twin, "场地名称")
-            return
-        if len(matches) > 1:
-            one.fault("name", "row.several_match", count=len(matches))
+        if self.is_settled(one, matches, (one.place.pk, one.match_key), "场地名称"):
             return
         try:
             body = (
@@ -283,13 +272,9 @@ class Venues(SmallKind):
         )
         for (row, _fields), venue in zip(new, made, strict=True):
             row.target_id = venue.pk
-        self._edit(by, [(row, payload["changes"]) for row, payload in rows if "changes" in payload], at)
+        self.edit(by, [(row, payload["changes"]) for row, payload in rows if "changes" in payload], at)
 
-    def restore(self, *, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
-        """Put back what the import changed."""
-        self._edit(by, rows, at)
-
-    def _edit(self, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
+    def edit(self, by: Actor, rows: StagedRows, at: dt.datetime) -> None:
         present = Venue.objects.select_related("place", "organization").in_bulk(
             [row.target_id for row, _fields in rows]
         )
