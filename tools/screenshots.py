@@ -158,6 +158,15 @@ class Camera:
             too_wide = page.evaluate("document.documentElement.scrollWidth") - WIDTHS[device][0]
             if too_wide > 0:
                 print(f"  {shot.name} {language} {device}: {too_wide} pixels wider than the screen")
+            if (
+                shot.face == "me"
+            ):  # its tabs stay at the bottom of the screen: let the screen be as high as the page
+                page.set_viewport_size(
+                    {
+                        "width": WIDTHS[device][0],
+                        "height": page.evaluate("document.documentElement.scrollHeight"),
+                    }
+                )
             path = ORIGINALS / f"{shot.name}-{language}-{device}.png"
             page.screenshot(path=path, full_page=True)
             taken[language, device] = path
