@@ -98,7 +98,8 @@ def counts_by_level(actor: Actor, of: Place | None) -> dict[int, int]:
     """Return level → number of places that exist today below `of` (None: in the nation), `of` itself not counted."""
     below = subtree(actor, of).filter(level__in=rules.LEVELS).order_by()
     if of is not None:
-        below = below.filter(path__gt=of.path)  # by the index itself; by id it would have to look at every row
+        # By the index itself; by id it would have to look at every row.
+        below = below.filter(path__gt=of.path)
     return dict(below.values_list("level").annotate(number=Count("*")).order_by("level"))
 
 
