@@ -633,7 +633,12 @@ def test_lists_ask_as_many_questions_for_many_as_for_one(district: District, que
         )
     with query_counter.at_most(1):
         assert (
-            len([(queries.where(g), g.account.person.name) for g in queries.grants(admin, state="IN_FORCE")])
+            len(
+                [
+                    (queries.where(admin, g), g.account.person.name)
+                    for g in queries.grants(admin, state="IN_FORCE")
+                ]
+            )
             == 13
         )
     account = queries.accounts(admin).first()
@@ -649,3 +654,15 @@ def test_the_platform_operator_sees_accounts_but_not_names(district: District) -
     assert queries.account_record(operator, account).shown_name == "龘**"
     assert account.pk not in {a.pk for a in queries.accounts(operator, text="测试")}
     assert account.pk not in {a.pk for a in queries.accounts(operator, text="13800138000")}
+
+
+def test_a_grant_does_not_name_an_organization_one_may_not_see(district: District) -> None:
+    hidden = make_organization(district["150603001001"], "合成未公开", is_public=False)
+    account, manager = make_account(role="ORGANIZATION_MANAGER", organization=hidden)
+    grant = account.grants.get()
+    _, platform = make_account(role="PLATFORM_OPERATOR", national=True, place=district["150603"])
+    _, admin = make_account(role="DISTRICT_ADMIN", place=district["150603"])
+    assert grant in queries.grants(platform)
+    assert "合成未公开" not in queries.where(platform, grant)
+    assert queries.where(admin, grant) == "合成未公开"
+    assert queries.where(manager, grant) == "合成未公开"

@@ -396,7 +396,7 @@ def _held_grant(actor: Actor, grant: RoleGrant, now: datetime) -> HeldGrant:
             grant.organization.path if grant.organization else None,
         ),
     )
-    return HeldGrant(grant, where(grant), grant.in_force_at(now), may_end)
+    return HeldGrant(grant, where(actor, grant), grant.in_force_at(now), may_end)
 
 
 def _scope_path(grant: RoleGrant) -> str:
@@ -405,11 +405,17 @@ def _scope_path(grant: RoleGrant) -> str:
     return "/" if grant.place is None else grant.place.path
 
 
-def where(grant: RoleGrant) -> str:
-    """Return the name of the place or organization of a grant; of the nation, its word."""
+def where(actor: Actor, grant: RoleGrant) -> str:
+    """Return the name of the place or organization of a grant; of the nation, its word. An organization the actor may not see
+    keeps its name: whoever looks after the platform sees grants without seeing every organization.
+    """
     if grant.is_national:
         return str(_("全国"))
-    return str(grant.place or grant.organization)
+    body = grant.organization
+    # Who holds the grant knows where it is held for.
+    if body is None or actor.account_id == grant.account_id or policy.allows(actor, "view", body.facts()):
+        return str(grant.place or body)
+    return str(_("您看不到的组织"))
 
 
 def grants(

@@ -416,7 +416,7 @@ def grant_list(request: Request) -> HttpResponseBase:
             Column(_("账号"), lambda row: row.account.number),
             Column(_("姓名"), lambda row: queries.shown_name_of_grant(row)),
             Column(_("角色"), lambda row: labels.role(row.role)),
-            Column(_("范围"), queries.where),
+            Column(_("范围"), lambda row: queries.where(request.actor, row)),
             Column(_("授予时间"), lambda row: row.granted_at),
             Column(_("到期"), lambda row: row.expires_at),
             Column(_("结束时间"), lambda row: row.revoked_at),
@@ -425,7 +425,7 @@ def grant_list(request: Request) -> HttpResponseBase:
     if shown.export:
         return shown.export_response("grants")
     rows = [
-        (row, queries.shown_name_of_grant(row), queries.where(row), labels.role(row.role))
+        (row, queries.shown_name_of_grant(row), queries.where(request.actor, row), labels.role(row.role))
         for row in shown.rows
     ]
     return render(request, "accounts/grants.html", {"listing": shown, "rows": rows})
@@ -509,5 +509,10 @@ def grant_prolong(request: Request, grant_id: UUID) -> HttpResponse:
         else:
             _tell_given(request, given)
             return redirect("accounts:detail", account_id=grant.account_id)
-    context = {"form": form, "grant": grant, "where": queries.where(grant), "role": labels.role(grant.role)}
+    context = {
+        "form": form,
+        "grant": grant,
+        "where": queries.where(request.actor, grant),
+        "role": labels.role(grant.role),
+    }
     return render(request, "accounts/grant_prolong.html", context, status=status)

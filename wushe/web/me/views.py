@@ -36,7 +36,9 @@ def _me(request: Request) -> UUID:
 def home(request: Request) -> HttpResponse:
     """Today: messages, roles, where one belongs, and the way to everything that is one's own."""
     mine = queries.my_page(request.actor)
-    roles = [(grant, labels.role(grant.role), account_queries.where(grant)) for grant in mine.grants]
+    roles = [
+        (grant, labels.role(grant.role), account_queries.where(request.actor, grant)) for grant in mine.grants
+    ]
     return render(request, "me/home.html", {"mine": mine, "roles": roles})
 
 
@@ -338,7 +340,9 @@ def recovery_codes(request: Request) -> HttpResponse:
 def token_new(request: Request) -> HttpResponse:
     """Make an API token for one of one's grants."""
     grants = account_queries.own_grants(request.actor)
-    choices = [(str(g.pk), f"{labels.role(g.role)} · {account_queries.where(g)}") for g in grants]
+    choices = [
+        (str(g.pk), f"{labels.role(g.role)} · {account_queries.where(request.actor, g)}") for g in grants
+    ]
     form = account_forms.TokenForm(request.POST or None, grants=choices)
     status = 422 if form.is_bound else 200
     if form.is_bound and form.is_valid():
