@@ -12,7 +12,6 @@ rounds: a recursive walk over `parent_id` for the subtree and its counts, one lo
 """
 
 import argparse
-import os
 import random
 import subprocess
 import sys
@@ -24,8 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from _databases import ROOT, environment
 
 LOAD_GOAL_SECONDS = 60.0
 GOAL_MS = 20.0
@@ -48,24 +46,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="wushe-benchmark-") as temporary:
             folder = Path(given.keep or temporary)
             folder.mkdir(parents=True, exist_ok=True)
-            cluster = None
-            if kind == "sqlite":
-                url = f"sqlite:///{folder / 'divisions.sqlite3'}"
-            elif not (url := os.environ.get("WUSHE_BENCHMARK_POSTGRES_URL", "")):
-                from tests.support.database import start_cluster
-
-                cluster = start_cluster()
-                url = cluster.url
-            environment = os.environ | {
-                "WUSHE_DATA": str(folder),
-                "WUSHE_DATABASE_URL": url,
-                "DJANGO_SETTINGS_MODULE": "wushe.config.settings",
-                "WUSHE_LOG_LEVEL": "WARNING",
-            }
             child = [sys.executable, __file__, "--child", kind, "--rounds", str(given.rounds)]
-            failed |= subprocess.run(child, env=environment, cwd=ROOT, check=False).returncode != 0
-            if cluster is not None:
-                cluster.stop()
+            with environment(kind, folder, "divisions") as env:
+                failed |= subprocess.run(child, env=env, cwd=ROOT, check=False).returncode != 0
     sys.exit(1 if failed else 0)
 
 

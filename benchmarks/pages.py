@@ -10,7 +10,6 @@ open as on a running site. There is no peer: no other program shows these pages.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -19,8 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from _databases import ROOT, environment
 
 GOAL_MS, MOST_QUERIES = 200.0, 15
 ADMIN, WORKER, OPERATOR = "DISTRICT_ADMIN", "COMMUNITY_WORKER", "PLATFORM_OPERATOR"
@@ -80,39 +78,26 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="wushe-benchmark-") as temporary:
             folder = given.keep.resolve() if given.keep else Path(temporary)
             folder.mkdir(parents=True, exist_ok=True)
-            cluster = None
-            if kind == "sqlite":
-                url = f"sqlite:///{folder / 'pages.sqlite3'}"
-            elif not (url := os.environ.get("WUSHE_BENCHMARK_POSTGRES_URL", "")):
-                from tests.support.database import start_cluster
-
-                cluster = start_cluster()
-                url = cluster.url
-            environment = os.environ | {
-                "WUSHE_DATA": str(folder), "WUSHE_DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "wushe.config.settings",
-                "WUSHE_LOG_LEVEL": "ERROR",
-            }  # fmt: skip
-            printed = folder / f"demo-{kind}.json"
-            if not printed.exists():
-                began = time.perf_counter()
-                for arguments in (["init"], ["divisions", "load", "--all"]):
-                    subprocess.run(
-                        [sys.executable, "-m", "wushe.cli.main", *arguments],
-                        env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                    )  # fmt: skip
-                with printed.open("wb") as output:
-                    subprocess.run(
-                        [sys.executable, "-m", "wushe.cli.main", "demo", "--size", given.size],
-                        env=environment, cwd=ROOT, check=True, stdout=output, stderr=subprocess.DEVNULL,
-                    )  # fmt: skip
-                print(
-                    f"{kind}: demo data of size {given.size} in {time.perf_counter() - began:.0f} s",
-                    flush=True,
-                )
-            child = [sys.executable, __file__, "--child", str(printed), "--rounds", str(given.rounds)]
-            failed |= subprocess.run(child, env=environment, cwd=ROOT, check=False).returncode != 0
-            if cluster is not None:
-                cluster.stop()
+            with environment(kind, folder, "pages", "ERROR") as env:
+                printed = folder / f"demo-{kind}.json"
+                if not printed.exists():
+                    began = time.perf_counter()
+                    for arguments in (["init"], ["divisions", "load", "--all"]):
+                        subprocess.run(
+                            [sys.executable, "-m", "wushe.cli.main", *arguments],
+                            env=env, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                        )  # fmt: skip
+                    with printed.open("wb") as output:
+                        subprocess.run(
+                            [sys.executable, "-m", "wushe.cli.main", "demo", "--size", given.size],
+                            env=env, cwd=ROOT, check=True, stdout=output, stderr=subprocess.DEVNULL,
+                        )  # fmt: skip
+                    print(
+                        f"{kind}: demo data of size {given.size} in {time.perf_counter() - began:.0f} s",
+                        flush=True,
+                    )
+                child = [sys.executable, __file__, "--child", str(printed), "--rounds", str(given.rounds)]
+                failed |= subprocess.run(child, env=env, cwd=ROOT, check=False).returncode != 0
     sys.exit(1 if failed else 0)
 
 

@@ -11,7 +11,6 @@ The peer is what a list without keys does: `name__icontains` over the same peopl
 """
 
 import argparse
-import os
 import random
 import statistics
 import subprocess
@@ -23,8 +22,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from _databases import ROOT, environment
 
 COUNTIES, STREETS, COMMUNITIES = 8, 10, 12
 GOAL_MS = 50.0
@@ -50,37 +48,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="wushe-benchmark-") as temporary:
             folder = Path(given.keep or temporary)
             folder.mkdir(parents=True, exist_ok=True)
-            with database(kind, folder) as url:
-                environment = os.environ | {
-                    "WUSHE_DATA": str(folder), "WUSHE_DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "wushe.config.settings",
-                    "WUSHE_LOG_LEVEL": "WARNING",
-                }  # fmt: skip
+            with environment(kind, folder, "people") as env:
                 done = subprocess.run(
                     [sys.executable, __file__, "--child", kind, "--people", str(given.people),
                      "--searches", str(given.searches), "--peers", str(given.peers)],
-                    env=environment, cwd=ROOT, check=False,
+                    env=env, cwd=ROOT, check=False,
                 )  # fmt: skip
                 failed |= done.returncode != 0
     sys.exit(1 if failed else 0)
-
-
-class database:
-    """A database of this kind for the time of the block; yields its address."""
-
-    def __init__(self, kind: str, folder: Path) -> None:
-        self.kind, self.folder, self.cluster = kind, folder, None
-
-    def __enter__(self) -> str:
-        if self.kind == "sqlite":
-            return f"sqlite:///{self.folder / 'people.sqlite3'}"
-        if url := os.environ.get("WUSHE_BENCHMARK_POSTGRES_URL"):
-            return url
-        from tests.support.database import start_cluster
-
-        return start_cluster().url
-
-    def __exit__(self, *_error: object) -> None:
-        return None
 
 
 def measure(given: argparse.Namespace) -> None:

@@ -8,13 +8,13 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
 from wushe.community.exchange import values
-from wushe.community.exchange.columns import Column, Found, Kind
+from wushe.community.exchange.columns import YES_NO, Column, Found, Kind
 from wushe.community.exchange.lookups import PlaceFinder, PlaceText
 from wushe.community.exchange.values import Fault, Reading
 from wushe.community.models import ImportRun, Organization, Place
@@ -162,6 +162,17 @@ def places_by_id(ids: Iterable[str]) -> dict[UUID, Place]:
 def shown(value: Any) -> str:
     """Return a stored value as one short text; codes stay codes, to be put into words when shown."""
     return "" if value is None else str(value)[:200]
+
+
+IS_PUBLIC: Final = Column(
+    "is_public",
+    _("在公开页面显示"),
+    ("是否公开", "公开", "public"),
+    values.yes_no,
+    labels=YES_NO,
+    example="是",
+)
+"""The column that says whether passers-by may see the record."""
 
 
 def place_columns(names: tuple[str, ...], place_title: Any, place_help: Any) -> tuple[Column, ...]:

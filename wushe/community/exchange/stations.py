@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from wushe.community.exchange import plans, values
-from wushe.community.exchange.columns import YES_NO, Column, Found, Kind, choice_of
+from wushe.community.exchange.columns import Column, Found, Kind, choice_of
 from wushe.community.exchange.lookups import OrganizationFinder, PlaceFinder
 from wushe.community.exchange.plans import (
     CREATE,
@@ -115,14 +115,7 @@ KIND = Kind(
             values.line,
         ),
         Column("venue", _("办公场地"), ("场地", "venue"), values.line),
-        Column(
-            "is_public",
-            _("在公开页面显示"),
-            ("是否公开", "公开", "public"),
-            values.yes_no,
-            labels=YES_NO,
-            example="是",
-        ),
+        plans.IS_PUBLIC,
     ),
     Station._meta.label,
 )

@@ -127,14 +127,7 @@ KIND = Kind(
             labels=YES_NO,
             example="是",
         ),
-        Column(
-            "is_public",
-            _("在公开页面显示"),
-            ("是否公开", "公开", "public"),
-            values.yes_no,
-            labels=YES_NO,
-            example="是",
-        ),
+        plans.IS_PUBLIC,
     ),
     Venue._meta.label,
 )

@@ -407,7 +407,7 @@ def _scope_path(grant: RoleGrant) -> str:
 
 def where(actor: Actor, grant: RoleGrant) -> str:
     """Return the name of the place or organization of a grant; of the nation, its word. An organization the actor may not see
-    keeps its name: whoever looks after the platform sees grants without seeing every organization.
+    is not named: whoever looks after the platform sees grants without seeing every organization.
     """
     if grant.is_national:
         return str(_("全国"))
