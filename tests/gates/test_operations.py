@@ -18,6 +18,7 @@ import pytest
 from django.db import IntegrityError, models, transaction
 
 import wushe.community.operations
+import wushe.ledger.operations
 from tests.gates.world import NOW, RELATIONS, TODAY, Role, World
 from wushe.community.models import Skill
 from wushe.community.operations import memberships, organizations, places, responsibilities, stations, venues
@@ -25,6 +26,9 @@ from wushe.community.operations.people import PeopleInvalid
 from wushe.community.rules.people import NewPerson
 from wushe.kernel.actor import Actor
 from wushe.kernel.problems import Problem
+from wushe.ledger.operations.accounts import NewAccount
+from wushe.ledger.operations.transfers import NewTransfer
+from wushe.ledger.rules import Leg
 
 pytestmark = pytest.mark.matrix
 
@@ -40,10 +44,10 @@ class Operation:
 
 
 def operations() -> list[Operation]:
-    """Every operation of the room, read off its modules."""
+    """Every operation of the rooms, read off their modules; those of community go by their short names."""
     found: dict[str, Operation] = {}
-    package = wushe.community.operations
-    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    packages = (wushe.community.operations, wushe.ledger.operations)
+    for info in (i for p in packages for i in pkgutil.walk_packages(p.__path__, p.__name__ + ".")):
         module = importlib.import_module(info.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if name.startswith("_") or inspect.unwrap(function).__module__ != info.name:
@@ -53,7 +57,7 @@ def operations() -> list[Operation]:
             if "by" not in parameters or parameters["by"].kind is not inspect.Parameter.KEYWORD_ONLY:
                 continue
             hints = get_type_hints(inspect.unwrap(function), vars(module))
-            short = info.name.removeprefix("wushe.community.")
+            short = info.name.removeprefix("wushe.community.").removeprefix("wushe.")
             found[f"{short}.{name}"] = Operation(f"{short}.{name}", function, hints, parameters)
     return list(found.values())
 
@@ -136,6 +140,18 @@ def _id(model: str) -> Callable[[World, str], Any]:
     return lambda world, relation: world.row(relation, model).pk
 
 
+def _new_account(world: World, relation: str) -> NewAccount:
+    place = world.row(relation, "Place")
+    return NewAccount("PROJECT", UUID(int=7), place.pk, place.path, "MINUTES")
+
+
+def _new_transfer(world: World, relation: str) -> NewTransfer:
+    """Out of an account at `relation`, into one that is no better known than that."""
+    place, fund, source = (world.row(relation, name) for name in ("Place", "LedgerAccount", "Source"))
+    legs = (Leg(fund.pk, -1), Leg(source.pk, 1))
+    return NewTransfer("matrix-transfer", legs, NOW, place.pk, place.path, purpose=fund.purpose)
+
+
 def _subject(world: World, relation: str) -> Any:
     return responsibilities.Subject(station=world.row(relation, "Station"))
 
@@ -202,6 +218,13 @@ SPECIAL: dict[str, Callable[[World, str], dict[str, Any]]] = {
     "operations.grants.give_grant": _fields(
         account=_at("Account"), role="COMMUNITY_WORKER", place=_at("Place")
     ),
+    "ledger.operations.accounts.open_account": _fields(account=_new_account),
+    "ledger.operations.accounts.open_accounts": lambda world, at: {"accounts": [_new_account(world, at)]},
+    "ledger.operations.transfers.post_transfer": _fields(transfer=_new_transfer),
+    "ledger.operations.transfers.post_transfers": lambda world, at: {"transfers": [_new_transfer(world, at)]},
+    "ledger.operations.transfers.reverse_transfer": _fields(
+        transfer_id=_id("Transfer"), key="matrix-reversal", reason="x"
+    ),
 }
 
 # Operations whose gate asks for no place: each with what it asks for instead.
@@ -219,6 +242,7 @@ NO_PLACE: dict[str, str] = {
     "operations.people.rebuild_person_keys": "the platform",
     "operations.people.write_people": "what prepare_people returns, which is in the matrix",
     "operations.places.load_divisions": "the nation",
+    "ledger.operations.goods.add_goods_item": "the platform's vocabulary",
     "operations.tallies.differing_paths": "the platform",
     "operations.tallies.recount_if_changed": "the platform",
     "operations.tallies.recount_places": "the platform",

@@ -77,6 +77,7 @@ def arguments(world: World, relation: str) -> dict[str, Any]:
         "contact_id": "contact_point_id",
         "qualification_id": "held_qualification_id",
         "other_id": "person_id",
+        "holder_id": "person_id",
     }
     ids |= {name: ids[full] for name, full in other_names.items()}
     return {**ids, "code": place.code}

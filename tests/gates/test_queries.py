@@ -13,6 +13,7 @@ from django.db import models, transaction
 from django.http import Http404
 
 import wushe.community.queries
+import wushe.ledger.queries
 from tests.gates.test_operations import Operation, _value
 from tests.gates.world import RELATIONS, Role, World, allowed_marks
 from wushe.community.rules.people import NewPerson
@@ -26,10 +27,10 @@ _MOST = 200
 
 
 def queries() -> list[Operation]:
-    """Every public query of the room: its first argument is the actor."""
+    """Every public query of the rooms: its first argument is the actor. Those of community go by their short names."""
     found: dict[str, Operation] = {}
-    package = wushe.community.queries
-    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    packages = (wushe.community.queries, wushe.ledger.queries)
+    for info in (i for p in packages for i in pkgutil.walk_packages(p.__path__, p.__name__ + ".")):
         module = importlib.import_module(info.name)
         for name, function in inspect.getmembers(module, inspect.isfunction):
             plain = inspect.unwrap(function)
@@ -38,7 +39,8 @@ def queries() -> list[Operation]:
             parameters = dict(inspect.signature(function).parameters)
             if next(iter(parameters), "") != "actor":
                 continue
-            short = f"queries.{info.name.rpartition('.')[2]}.{name}"
+            room = "ledger." if info.name.startswith("wushe.ledger.") else ""
+            short = f"{room}queries.{info.name.rpartition('.')[2]}.{name}"
             found[short] = Operation(short, function, get_type_hints(plain, vars(module)), parameters)
     return list(found.values())
 
@@ -74,7 +76,14 @@ def _new(world: World, relation: str) -> NewPerson:
     return NewPerson(name=world.row(relation, "Person").name, place_id=world.row(relation, "Place").pk)
 
 
+def _holder(world: World, at: str) -> dict[str, Any]:
+    return {"holder_id": world.row(at, "LedgerAccount").holder_id}
+
+
 SPECIAL: dict[str, Callable[[World, str], dict[str, Any]]] = {
+    "ledger.queries.accounts.accounts_of": _holder,
+    "ledger.queries.accounts.totals": lambda world, at: {"place_path": world.row(at, "Place").path},
+    "ledger.queries.transfers.transfers_of": _holder,
     "queries.accounts.api_token": lambda world, at: {"token_id": world.row(at, "ApiToken").pk},
     "queries.accounts.grant": lambda world, at: {"grant_id": world.row(at, "RoleGrant").pk},
     "queries.audit_trail.event_record": lambda world, at: {"event_id": world.row(at, "AuditEvent").pk},

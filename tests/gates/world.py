@@ -20,8 +20,10 @@ from wushe.community import models as community
 from wushe.community.rules.accounts import token_hash
 from wushe.kernel import policy
 from wushe.kernel.actor import Actor, Grant
+from wushe.kernel.ids import new_id
 from wushe.kernel.models import AuditEvent
 from wushe.kernel.scoping import ScopedModel
+from wushe.ledger import models as ledger
 
 RELATIONS = ("own", "child", "parent", "sibling", "foreign")
 NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -108,7 +110,7 @@ def build() -> World:
         limit = column.max_length or 10_000
         assert len(code) <= limit, f"{model}.{column.name} is too short for {code}"
         own_class = getattr(
-            getattr(apps.get_model("kernel" if model in _KERNEL else "community", model), "Scope", None),
+            getattr(apps.get_model(_ROOM.get(model, "community"), model), "Scope", None),
             "data_class",
             "",
         )
@@ -178,7 +180,7 @@ def build() -> World:
     return world
 
 
-_KERNEL = {"AuditEvent", "OutboxMessage"}
+_ROOM = {"AuditEvent": "kernel", "OutboxMessage": "kernel", "LedgerAccount": "ledger"}
 
 
 def _fill(
@@ -277,6 +279,7 @@ def _fill(
         created_at=NOW,
         expires_at=NOW + timedelta(days=36_500),
     )
+    _fill_book(world, make, relation, place, organization)
     make(
         relation,
         AuditEvent,
@@ -288,6 +291,37 @@ def _fill(
         before=None,
         after=None,
     )
+
+
+def _fill_book(world: World, make: Any, relation: str, place: Any, organization: Any) -> None:
+    """Two accounts of made-up holders, and one transfer between them."""
+    kept = {"place_id": place.pk, "place_path": place.path, "organization_path": organization.path}
+    fund, source = (
+        make(
+            relation,
+            ledger.LedgerAccount,
+            **kept,
+            holder_kind=kind,
+            holder_id=new_id(),
+            unit="MINUTES",
+            floor=floor,
+            spend_place_path="",
+            balance=balance,
+            entry_count=1,
+            opened_at=NOW,
+        )
+        for kind, floor, balance in (("FUND", 0, 5), ("PERSON", None, -5))
+    )
+    moved = ledger.Transfer.objects.create(
+        key=f"matrix-{relation}", digest="x", effective_at=NOW, recorded_at=NOW, place_id=place.pk
+    )
+    world.rows[relation]["Transfer"] = moved
+    world.rows[relation]["Source"] = source
+    for account in (fund, source):
+        row = ledger.Entry.objects.create(
+            transfer=moved, account=account, sequence=1, amount=account.balance, balance=account.balance
+        )
+        world.rows[relation].setdefault("Entry", row)
 
 
 @dataclass(frozen=True)

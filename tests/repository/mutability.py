@@ -39,6 +39,8 @@ MUTABLE = {
     "kernel.Schedule",
     "kernel.ThrottleBucket",
     "kernel.WorkerBeat",
+    "ledger.GoodsItem",
+    "ledger.LedgerAccount",
 }
 
 # Rows are inserted and never touched again; triggers in the database refuse anything else.
@@ -48,4 +50,6 @@ APPEND_ONLY = {
     "kernel.AuditCheckpoint",
     "kernel.AuditEvent",
     "kernel.AuditLeaf",
+    "ledger.Entry",
+    "ledger.Transfer",
 }

@@ -20,6 +20,11 @@ BREACHES = {
         "import wushe.community.queries",
         "Inside community",
     ),
+    "a book that knows who is in it": (
+        "ledger/queries/__init__.py",
+        "import wushe.community.queries",
+        "Rooms import downwards only BROKEN",
+    ),
     "an impure rule": (
         "community/rules/extra.py",
         "import wushe.kernel.scoping",
@@ -57,7 +62,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_tree_keeps_its_contracts(copy: Path) -> None:
     done = lint(copy)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "4 kept, 0 broken" in done.stdout
+    assert "5 kept, 0 broken" in done.stdout
 
 
 @pytest.mark.parametrize("breach", BREACHES)

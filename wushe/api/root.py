@@ -14,7 +14,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 
-from wushe.api import accounts, exchange, organizations, people, places, problems
+from wushe.api import accounts, exchange, ledger, organizations, people, places, problems
 from wushe.api.auth import BearerToken
 from wushe.api.declares import READING, Permission
 from wushe.api.reference import Reference
@@ -146,6 +146,7 @@ api = WusheAPI(
 problems.install(api)
 api.add_router("", accounts.router)
 api.add_router("", exchange.router)
+api.add_router("", ledger.router)
 api.add_router("", organizations.router)
 api.add_router("", people.router)
 api.add_router("", places.router)

@@ -18,6 +18,7 @@ VERBS = {
     "import": "wushe.cli.exchange:import_",
     "export": "wushe.cli.exchange:export",
     "audit": "wushe.cli.audit:audit",
+    "ledger": "wushe.cli.ledger:ledger",
     "summaries": "wushe.cli.summaries:summaries",
     "backup": "wushe.cli.backup:backup",
     "restore": "wushe.cli.backup:restore",

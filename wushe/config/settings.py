@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "django_tasks_db",
     "ninja",
     "wushe.kernel",
+    "wushe.ledger",
     "wushe.community",
     "wushe.web",
 ]
@@ -126,7 +127,7 @@ if suffix := os.environ.get("WUSHE_TEST_SUFFIX"):
     _default["TEST"] = {"NAME": f"test_wushe_{suffix}" if "postgresql" in _default["ENGINE"] else None}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if _flag("WUSHE_NO_MIGRATIONS"):
-    MIGRATION_MODULES = {"kernel": None, "community": None}
+    MIGRATION_MODULES = {"kernel": None, "ledger": None, "community": None}
 
 # --- people -----------------------------------------------------------------------------------------------------------
 

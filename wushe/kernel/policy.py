@@ -131,6 +131,7 @@ RULES: Final[Rules] = {
         "station": _verbs(_PUBLIC, "view"),
         "venue": _verbs(_PUBLIC, "view"),
         "statistics": _verbs(_ANY, "view"),
+        "ledger.item": _verbs(_ANY, "view"),
     },
     SELF: {
         "person": _verbs(_OWN, "view", "edit", "export", "erase"),
@@ -143,6 +144,7 @@ RULES: Final[Rules] = {
         "account": _verbs(_OWN, "view", "edit"),
         "grant": _verbs(_OWN, "view"),
         "message": _verbs(_OWN, "view", "edit"),
+        "ledger": _verbs(_OWN, "view"),
     },
     PLATFORM_OPERATOR: {
         "place": _verbs(_PLACE, *_WRITE),
@@ -153,6 +155,7 @@ RULES: Final[Rules] = {
         "audit": _verbs(_PLACE, "view"),
         "platform": _verbs(_ANY, "view", "edit"),
         "desk": _verbs(_PLACE, "view"),
+        "ledger.item": _verbs(_ANY, "view", "create"),
     },
     DISTRICT_ADMIN: {
         "place": _verbs(_PLACE, *_WRITE),
@@ -173,6 +176,8 @@ RULES: Final[Rules] = {
         "import": _verbs(_PLACE, *_WRITE),
         "audit": _verbs(_PLACE, "view"),
         "desk": _verbs(_PLACE, "view"),
+        "ledger": _verbs(_PLACE, *_WRITE),
+        "ledger.totals": _verbs(_PLACE, "view"),
     },
     DISTRICT_VIEWER: {
         "organization": _verbs(_PLACE, "view"),
@@ -180,6 +185,7 @@ RULES: Final[Rules] = {
         "venue": _verbs(_PLACE, "view"),
         "duty": _verbs(_PLACE, "view"),
         "desk": _verbs(_PLACE, "view"),
+        "ledger.totals": _verbs(_PLACE, "view"),
     },
     STREET_SUPERVISOR: {
         "place": _verbs(_PLACE, *_WRITE),
@@ -199,6 +205,8 @@ RULES: Final[Rules] = {
         "duty": _verbs(_PLACE, "view"),
         "import": _verbs(_PLACE, *_WRITE),
         "desk": _verbs(_PLACE, "view"),
+        "ledger": _verbs(_PLACE, *_WRITE),
+        "ledger.totals": _verbs(_PLACE, "view"),
     },
     COMMUNITY_WORKER: {
         "place": _verbs(_PLACE, "view", "create", "edit"),
@@ -217,6 +225,8 @@ RULES: Final[Rules] = {
         "duty": _verbs(_PLACE, "view"),
         "import": _verbs(_PLACE, *_WRITE),
         "desk": _verbs(_PLACE, "view"),
+        "ledger": _verbs(_PLACE, *_WRITE),
+        "ledger.totals": _verbs(_PLACE, "view"),
     },
     SOCIAL_WORKER: {
         "organization": _verbs(_BOTH, "view"),
@@ -230,6 +240,8 @@ RULES: Final[Rules] = {
         "consent": _verbs(_BOTH, *_WRITE),
         "duty": _verbs(_BOTH, "view"),
         "desk": _verbs(_BOTH, "view"),
+        "ledger": _verbs(_BOTH, "view", "create"),
+        "ledger.totals": _verbs(_BOTH, "view"),
     },
     ORGANIZATION_MANAGER: {
         "organization": _verbs(_ORG, "view", "edit"),
@@ -245,18 +257,23 @@ RULES: Final[Rules] = {
         "grant": _verbs(_ORG, *_WRITE),
         "import": _verbs(_ORG, *_WRITE),
         "desk": _verbs(_ORG, "view"),
+        "ledger": _verbs(_ORG, *_WRITE),
+        "ledger.totals": _verbs(_ORG, "view"),
     },
     EVALUATOR: {
         "organization": _verbs(_BOTH, "view"),
         "station": _verbs(_BOTH, "view"),
         "venue": _verbs(_BOTH, "view"),
         "desk": _verbs(_BOTH, "view"),
+        "ledger.totals": _verbs(_BOTH, "view"),
     },
     AUDITOR: {
         "audit": _verbs(_PLACE, "view"),
         "account": _verbs(_PLACE, "view"),
         "grant": _verbs(_PLACE, "view"),
         "desk": _verbs(_PLACE, "view"),
+        "ledger": _verbs(_PLACE, "view"),
+        "ledger.totals": _verbs(_PLACE, "view"),
     },
 }
 

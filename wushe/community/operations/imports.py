@@ -28,9 +28,9 @@ from wushe.community.models import (
     PersonKey,
     Place,
 )
-from wushe.community.operations.bulk import insert_rows
 from wushe.kernel import audit, policy
 from wushe.kernel.actor import Actor
+from wushe.kernel.bulk import insert_rows
 from wushe.kernel.fields import EncryptedField
 from wushe.kernel.ids import new_id
 from wushe.kernel.models import AuditEvent

@@ -20,6 +20,7 @@ from wushe.kernel.fields import KeyField
 from wushe.kernel.ids import new_id
 from wushe.kernel.problems import Problem
 from wushe.kernel.text import bigrams, fold_name, initials_keys, pinyin_keys
+from wushe.ledger.operations.accounts import accounts_follow_organizations
 
 
 class CreditCodeWrong(Problem):
@@ -173,6 +174,7 @@ def move_organization(
     old = row.path
     below.update(path=Concat(Value(moved), Substr("path", len(old) + 1), output_field=KeyField()))
     Organization.objects.filter(pk=row.pk).update(parent=target, updated_at=timezone.now())
+    accounts_follow_organizations(old, moved)
     row.refresh_from_db()
     audit.record(by=by, verb="move", target=row, before=before, after=row)
     return row

@@ -35,12 +35,12 @@ from wushe.community.models import (
     Skill,
 )
 from wushe.community.operations import typed
-from wushe.community.operations.bulk import analyze, insert_rows
 from wushe.community.queries import people as queries
 from wushe.community.rules import people as rules
 from wushe.community.rules.people import Fault, NewPerson
 from wushe.kernel import audit, crypto, policy, throttle
 from wushe.kernel.actor import Actor
+from wushe.kernel.bulk import analyze, insert_rows
 from wushe.kernel.ids import new_id
 from wushe.kernel.problems import Problem
 from wushe.kernel.text import fold_name, normalize_phone

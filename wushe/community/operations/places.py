@@ -19,16 +19,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from wushe.community.models import Place, PlaceEra, PlaceKey
-from wushe.community.operations.bulk import insert_rows
 from wushe.community.operations.people import people_keys_follow_places
 from wushe.community.queries import places as queries
 from wushe.community.rules import places as rules
 from wushe.kernel import audit, policy
 from wushe.kernel.actor import Actor
+from wushe.kernel.bulk import insert_rows
 from wushe.kernel.fields import prefix_end
 from wushe.kernel.ids import new_id, official_id
 from wushe.kernel.problems import Problem
 from wushe.kernel.text import fold_name
+from wushe.ledger.operations.accounts import accounts_follow_places
 
 DATA: Final = Path(__file__).resolve().parent.parent / "data"
 _DIVISION: Final = "division"
@@ -574,14 +575,16 @@ def _write_eras_below(path: str, on: date) -> None:
 
 
 def _rebase(old: str, new: str, on: date) -> int:
-    """Rewrite the paths at and below `old`, in one statement; return how many."""
+    """Rewrite the paths at and below `old`, in one statement, and those of the accounts kept there; return how many places."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {_table(Place)} SET path = %s || substr(path, %s),"  # noqa: S608  # own table and column names only
             " state_from = CASE WHEN valid_until IS NULL THEN %s ELSE state_from END WHERE path >= %s AND path < %s",
             [new, len(old) + 1, on, *_range(old)],
         )
-        return int(cursor.rowcount)
+        moved = int(cursor.rowcount)
+    accounts_follow_places(old, new)
+    return moved
 
 
 def _latest_state(place: Place) -> date:
