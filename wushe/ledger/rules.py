@@ -111,7 +111,8 @@ def refusal(
     wrong = shape_refusal(legs)
     if wrong is not None:
         return wrong
-    if any(sums(legs, {key: held.measure for key, held in terms.items()}).values()):
+    # Only these accounts: a batch hands in the terms of all its thousands for each of its transfers.
+    if any(sums(legs, {leg.account_id: terms[leg.account_id].measure for leg in legs}).values()):
         return Refusal(NOT_ZERO)
     for leg in legs:
         held, after = terms[leg.account_id], balances[leg.account_id] + leg.amount
