@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,10 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield made
 
 
-def started(environment: dict[str, str], port: int) -> subprocess.Popen[bytes]:
+def started(environment: dict[str, str], port: int, *options: str) -> subprocess.Popen[bytes]:
     """Start the program and wait until it answers and its worker has begun."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "wushe.cli.main", "serve", "--port", str(port)],
+        [sys.executable, "-m", "wushe.cli.main", "serve", "--port", str(port), *options],
         env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     wait_for(lambda: answers(port), 40)
@@ -83,3 +84,30 @@ def test_a_killed_server_leaves_nothing_that_holds_its_port(
     again = started(environment, port)
     again.terminate()
     assert again.wait(timeout=20) == 0
+
+
+def test_several_web_processes_never_speak_on_one_wire(environment: dict[str, str]) -> None:
+    """A connection opened before the processes part would be used by all of them, and answer one with the rows of another."""
+    port = free_port()
+    process = started(environment, port, "--workers", "3")
+
+    def ask(_number: int) -> int:
+        # Asks the database four different things.
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=20) as answer:
+            return int(answer.status)
+
+    try:
+        wait_for(lambda: ready(port), 40)
+        with ThreadPoolExecutor(12) as pool:
+            assert set(pool.map(ask, range(300))) == {200}
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -34,6 +34,10 @@ def serve(no_worker: bool, host: str, port: int, workers: int, threads: int) -> 
     from django.db import connections
 
     connections.close_all()
+    for connection in connections.all(initialized_only=True):
+        if connection.vendor == "postgresql":
+            # The pool keeps its connections open, and the web processes would inherit them: two that speak on one wire read each other's rows.
+            connection.close_pool()  # type: ignore[attr-defined]  # of the PostgreSQL backend
     from granian import Granian
     from granian.constants import Interfaces
 
